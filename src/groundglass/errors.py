@@ -1,0 +1,86 @@
+"""Every error Groundglass raises on purpose.
+
+    GroundglassError
+    ├── InputError            the scan or file given cannot be used
+    │   ├── UnreadableError   not an image we can decode
+    │   ├── SeriesError       no series, or more than one candidate fits
+    │   ├── GeometryError     gaps, duplicates, mixed orientation, broken affine
+    │   └── IntensityError    values fit no known intensity domain
+    ├── NoLungError           the lung stage found nothing plausible
+    ├── SettingsError         a recipe, option or setting has a bad value
+    ├── WeightsError          weights missing, damaged or not matching
+    ├── DatasetError          a training data set is incomplete or inconsistent
+    ├── OutputError           a result could not be written or verified
+    └── MissingExtraError     an optional dependency is not installed
+
+Each message reads ``<thing> <what is wrong, with the value>; expected <what>. <What to do>.``
+The command line prints it and exits with code 1; a programming error is never one of these.
+"""
+
+from __future__ import annotations
+
+
+class GroundglassError(Exception):
+    """Base of the tree. `problem` names thing and value; `remedy` says what to do."""
+
+    def __init__(self, problem: str, *, expected: str = "", remedy: str = "") -> None:
+        self.problem = problem
+        self.expected = expected
+        self.remedy = remedy
+        text = problem.rstrip(".")
+        if expected:
+            text += f"; expected {expected.rstrip('.')}"
+        text += "."
+        if remedy:
+            text += f" {remedy.rstrip('.')}."
+        super().__init__(text)
+
+
+class InputError(GroundglassError):
+    """The scan or file given cannot be used."""
+
+
+class UnreadableError(InputError):
+    """Not an image that can be decoded."""
+
+
+class SeriesError(InputError):
+    """No usable series, or the choice is not clear."""
+
+
+class GeometryError(InputError):
+    """The slices do not make one volume."""
+
+
+class IntensityError(InputError):
+    """The values fit no known intensity domain."""
+
+
+class NoLungError(GroundglassError):
+    """The lung stage found nothing that can be a lung."""
+
+
+class SettingsError(GroundglassError):
+    """A recipe, option or setting has a bad value."""
+
+
+class WeightsError(GroundglassError):
+    """Weights are missing, damaged or do not fit."""
+
+
+class DatasetError(GroundglassError):
+    """A training data set is incomplete or inconsistent."""
+
+
+class OutputError(GroundglassError):
+    """A result could not be written or verified."""
+
+
+class MissingExtraError(GroundglassError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed",
+            remedy=f"Run: pip install 'groundglass[{extra}]'",
+        )

@@ -1,0 +1,1 @@
+"""Readers: what lies on disk becomes a `Volume`. The doors are `read.py` and `inspect.py`."""

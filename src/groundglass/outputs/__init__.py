@@ -1,0 +1,1 @@
+"""What is written for a scan: masks, findings and report, in a folder that is whole or absent."""

@@ -1,0 +1,95 @@
+"""Training state on disk: safetensors with JSON metadata, no pickle; whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from groundglass.errors import WeightsError
+
+FORMAT = "groundglass-training-1"
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that a run needs to go on: network, its running average, optimizer, step, seconds."""
+
+    step: int
+    seconds: float
+    settings: dict[str, Any]
+    model: dict[str, torch.Tensor]
+    average: dict[str, torch.Tensor]
+    optimizer: dict[str, torch.Tensor]
+
+
+def save_state(path: Path, state: TrainingState) -> None:
+    """Write beside, then rename."""
+    tensors: dict[str, torch.Tensor] = {}
+    for prefix, part in (("m", state.model), ("a", state.average), ("o", state.optimizer)):
+        for name, tensor in part.items():
+            tensors[f"{prefix}|{name}"] = tensor.detach().cpu().contiguous().clone()
+    metadata = {
+        "format": FORMAT,
+        "step": str(state.step),
+        "seconds": f"{state.seconds:.3f}",
+        "settings": json.dumps(state.settings),
+    }
+    partial = path.with_name(f".{path.name}.partial")
+    save_file(tensors, partial, metadata=metadata)
+    partial.replace(path)
+
+
+def load_state(path: Path) -> TrainingState:
+    """Read a state. Raises: WeightsError where the file is damaged or something else."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata() or {}
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"checkpoint {path} cannot be read: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(
+            f"checkpoint {path} has format {metadata.get('format')!r}", expected=FORMAT
+        )
+
+    def part(prefix: str) -> dict[str, torch.Tensor]:
+        return {n.split("|", 1)[1]: t for n, t in tensors.items() if n.startswith(f"{prefix}|")}
+
+    return TrainingState(
+        int(metadata["step"]),
+        float(metadata["seconds"]),
+        json.loads(metadata["settings"]),
+        part("m"),
+        part("a"),
+        part("o"),
+    )
+
+
+def flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Optimizer state as named tensors: '<parameter index>|<name>'."""
+    out: dict[str, torch.Tensor] = {}
+    for index, values in optimizer.state_dict()["state"].items():
+        for name, value in values.items():
+            if value is not None:
+                out[f"{index}|{name}"] = torch.as_tensor(value)
+    return out
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Undo `flatten_optimizer` into a fresh optimizer of the same shape."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, name = key.split("|", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    whole = optimizer.state_dict()
+    whole["state"] = state
+    optimizer.load_state_dict(whole)
