@@ -178,7 +178,7 @@ class EdgeCheck(QualityCheck):
 
 
 class GapCheck(QualityCheck):
-    count: int
+    count: int = Field(description="Missing or displaced slices, as far as the reader lists them.")
 
 
 class TiltCheck(QualityCheck):

@@ -44,6 +44,24 @@ def rotation(angles_degrees: tuple[float, float, float]) -> np.ndarray:
     return out
 
 
+def grid(
+    angles: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    steps: tuple[float, float, float] = (2.0, 0.8, 0.7),
+    order: tuple[int, ...] = (2, 1, 0),
+    tilt: float = 0.0,
+) -> np.ndarray:
+    """An affine whose axes are the columns of a rotation; `tilt` shears the slice axis."""
+    turn = rotation(angles)[:, list(order)]
+    affine = np.eye(4)
+    affine[:3, :3] = turn * np.array(steps)
+    affine[:3, 0] += turn[:, 1] * steps[0] * np.tan(np.radians(tilt))
+    affine[:3, 3] = (-20, -30, -100)
+    if np.linalg.det(affine[:3, [2, 1, 0]]) < 0:  # slices are sorted along the normal
+        affine[:3, 3] += affine[:3, 0] * 11
+        affine[:3, 0] *= -1
+    return affine
+
+
 def write_series(  # noqa: PLR0913
     folder: Path,
     hu: np.ndarray,
@@ -112,7 +130,13 @@ def _common(shape: tuple[int, ...], affine: np.ndarray, series_uid: str) -> Data
     return dataset
 
 
-def write_enhanced(path: Path, hu: np.ndarray, affine: np.ndarray = AXIAL) -> str:
+def write_enhanced(
+    path: Path,
+    hu: np.ndarray,
+    affine: np.ndarray = AXIAL,
+    *,
+    syntax: str = ExplicitVRLittleEndian,
+) -> str:
     """One multi-frame CT whose frames lie in a shuffled order; returns the series UID."""
     uid = generate_uid()
     dataset = _common(hu.shape, affine, uid)
@@ -137,7 +161,7 @@ def write_enhanced(path: Path, hu: np.ndarray, affine: np.ndarray = AXIAL) -> st
         groups.append(group)
     dataset.PerFrameFunctionalGroupsSequence = DicomSequence(groups)
     dataset.PixelData = (hu[order].astype(np.int32) + 1024).astype("<u2").tobytes()
-    save(dataset, path)
+    save(dataset, path, syntax)
     return uid
 
 

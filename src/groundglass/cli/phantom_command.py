@@ -113,7 +113,7 @@ def _write(
     """Make and write the phantom; a sentence about it."""
     from groundglass.errors import SettingsError
     from groundglass.phantom.chest import make_phantom
-    from groundglass.phantom.dicom_writer import write_dicom_series
+    from groundglass.phantom.dicom_writer import DicomOptions, write_dicom_series
     from groundglass.phantom.nifti_writer import DOMAINS, write_nifti, write_reference
     from groundglass.phantom.placing import new_folder
 
@@ -123,6 +123,10 @@ def _write(
     ):
         if value not in known:
             raise SettingsError(f"{option} is {value!r}", expected=f"one of {', '.join(known)}")
+    idle = {"dicom": domain != "hu", "nifti": options != DicomOptions()}[form]
+    if idle:
+        other = {"dicom": "--domain is for nifti", "nifti": "an option is for dicom"}[form]
+        raise SettingsError(f"--format is {form!r}, but {other}", expected="options of one form")
     with new_folder(out) as partial:
         made = make_phantom(settings)
         if form == "dicom":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,9 @@ class PreparedScan:
 
 def write_index(folder: Path, rows: list[IndexRow]) -> None:
     """Write `folder`/index.csv; rows of scans prepared earlier stay, same ids are replaced."""
-    kept = {row.scan_id: row for row in (read_index(folder) if (folder / INDEX_NAME).exists() else [])}
+    kept = {
+        row.scan_id: row for row in (read_index(folder) if (folder / INDEX_NAME).exists() else [])
+    }
     kept.update({row.scan_id: row for row in rows})
     partial = folder / f".{INDEX_NAME}.partial"
     with partial.open("w", newline="", encoding="utf-8") as stream:
@@ -78,9 +81,10 @@ def read_index(folder: Path) -> list[IndexRow]:
     with path.open(newline="", encoding="utf-8") as stream:
         for line, values in enumerate(csv.DictReader(stream), start=2):
             try:
-                rows.append(
-                    IndexRow(**{k: int(v) if k in numbers else v for k, v in values.items()})
-                )
+                fields_read: dict[str, Any] = {
+                    name: int(value) if name in numbers else value for name, value in values.items()
+                }
+                rows.append(IndexRow(**fields_read))
             except (TypeError, ValueError) as error:
                 raise DatasetError(f"{path} line {line} is damaged: {error}") from error
     return rows

@@ -30,9 +30,7 @@ MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 _TAGS = (
     "SOPClassUID",
     "SOPInstanceUID",
-    "StudyInstanceUID",
     "SeriesInstanceUID",
-    "SeriesNumber",
     "SeriesDescription",
     "ImageType",
     "Modality",
@@ -92,7 +90,6 @@ class Frame:
     index: int
     frame_count: int
     sop_uid: str
-    sop_class: str
     series_uid: str
     description: str
     modality: str
@@ -255,7 +252,6 @@ def _frame(
         index=index,
         frame_count=count,
         sop_uid=text("SOPInstanceUID"),
-        sop_class=text("SOPClassUID"),
         series_uid=text("SeriesInstanceUID"),
         description=text("SeriesDescription"),
         modality=text("Modality"),

@@ -167,7 +167,7 @@ def _gap(
     spacing_mm: float,
 ) -> Finding:
     """One finding for all missing slices; `values` are their positions along the normal."""
-    at_mm = tuple(float(place[0] + spacing_mm * plane) for plane in missing)
+    at_mm = tuple(round(float(place[0] + spacing_mm * plane), 4) for plane in missing)
     between = []
     for index in np.flatnonzero(np.diff(planes) > 1).tolist():
         before, after = frames[index].instance, frames[index + 1].instance

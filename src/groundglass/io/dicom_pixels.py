@@ -110,26 +110,34 @@ def _without_high_bits(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
 
 def _decoded(path: Path, frames: list[Frame]) -> Iterator[np.ndarray]:
     """Pixels through pydicom and its decoders."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd headers are warned about, pixels still decode
-            dataset = pydicom.dcmread(path, force=True)
-            if "TransferSyntaxUID" not in dataset.file_meta:
-                dataset.file_meta.TransferSyntaxUID = UID(frames[0].encoding.transfer_syntax)
-            pixels = iter_pixels(dataset, indices=[frame.index for frame in frames], raw=True)
-            for _ in frames:
-                yield next(pixels)
-    except UnreadableError:
-        raise
-    except Exception as error:  # decoders raise whatever their C libraries give them
-        syntax = frames[0].encoding.transfer_syntax
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise UnreadableError(
-            f"{path.name} cannot be decoded from transfer syntax {UID(syntax).name} ({syntax}): "
-            f"{reason}",
-            expected="whole pixel data in a supported encoding",
-            remedy="Export it uncompressed, or copy the file again",
-        ) from error
+    pixels: Iterator[np.ndarray] | None = None
+    for frame in frames:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # odd headers are warned about, and still decode
+                if pixels is None:
+                    dataset = pydicom.dcmread(path, force=True)
+                    if "TransferSyntaxUID" not in dataset.file_meta:
+                        dataset.file_meta.TransferSyntaxUID = UID(frame.encoding.transfer_syntax)
+                    indices = [frame.index for frame in frames]
+                    pixels = iter_pixels(dataset, indices=indices, raw=True)
+                decoded = next(pixels)
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # decoders raise anything; a panic in Rust is no Exception
+            raise _undecodable(path, frame, error) from error
+        yield decoded
+
+
+def _undecodable(path: Path, frame: Frame, error: BaseException) -> UnreadableError:
+    syntax = frame.encoding.transfer_syntax
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return UnreadableError(
+        f"{path.name} cannot be decoded from transfer syntax {UID(syntax).name} ({syntax}): "
+        f"{reason}",
+        expected="whole pixel data in a supported encoding",
+        remedy="Export it uncompressed, or copy the file again",
+    )
 
 
 def _rescale(stored: np.ndarray, frame: Frame, target: np.ndarray) -> None:

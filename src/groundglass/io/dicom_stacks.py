@@ -155,10 +155,20 @@ def _stacks_of(group: list[Frame]) -> list[Stack]:
                 return [_conflict(frames, findings, unwanted)]
     if parts is None:
         return [_stack(frames, findings, unwanted)]
-    name, pieces = parts
-    text = f"series holds {len(pieces)} stacks over each other, told apart by {name}"
-    finding = Finding("split", "info", text, (float(len(pieces)),))
+    finding = _split_finding(*parts)
+    pieces = parts[1]
     return [_stack(piece, [*findings, finding], unwanted) for piece in pieces]
+
+
+def _split_finding(name: str, pieces: list[list[Frame]]) -> Finding:
+    """Passes over the same range are harmless; stations along the body each miss a part."""
+    text = f"series holds {len(pieces)} stacks, told apart by {name}"
+    spans = [distances_mm([piece[0], piece[-1]]) for piece in pieces]
+    union = max(span[1] for span in spans) - min(span[0] for span in spans)
+    if min(span[1] - span[0] for span in spans) < 0.8 * union:
+        text += "; not all cover the same range, so one alone may miss a part of the lungs"
+        return Finding("split", "warning", text, (float(len(pieces)),))
+    return Finding("split", "info", text, (float(len(pieces)),))
 
 
 def _stack(frames: list[Frame], findings: list[Finding], unwanted: tuple[str, ...]) -> Stack:

@@ -21,6 +21,7 @@ from groundglass.volume import Volume
 
 Face = Literal["head", "feet", "front", "back", "right", "left"]
 
+_SLICE_CODES = ("gap", "uneven_spacing", "shifted_slices")
 _EIGHT_BIT = "8-bit intensities: densities in HU are not known and were not checked."
 
 
@@ -81,10 +82,14 @@ def _check_edge(axial_lungs: np.ndarray) -> EdgeCheck:
 
 
 def _check_gaps(volume: Volume) -> GapCheck:
-    found = [f for f in volume.source.findings if f.code in ("gap", "uneven_spacing")]
+    found = [f for f in volume.source.findings if f.code in _SLICE_CODES]
     if not found:
         return GapCheck(flag=False, text="No missing or unevenly spaced slices.", count=0)
-    return GapCheck(flag=True, text=" ".join(f.message for f in found), count=len(found))
+    return GapCheck(
+        flag=True,
+        text=" ".join(f.message for f in found),
+        count=sum(max(1, len(f.values)) for f in found),
+    )
 
 
 def _check_tilt(volume: Volume, limit: float) -> TiltCheck:

@@ -38,7 +38,8 @@ def label_components(
 
     Returns the int32 label array and the components, largest first.
     """
-    labels, count = ndimage.label(mask, structure=_IN_PLANE if in_plane else _FACES)
+    labels = np.empty(mask.shape, dtype=np.int32)
+    count = int(ndimage.label(mask, structure=_IN_PLANE if in_plane else _FACES, output=labels))  # pyright: ignore[reportArgumentType]
     if count == 0:
         return labels, []
     sizes = np.bincount(labels.reshape(-1), minlength=count + 1)
@@ -65,39 +66,50 @@ def fill_holes(mask: np.ndarray) -> np.ndarray:
     box = bounding_box(mask)
     if box is None:
         return mask.copy()
-    labels, count = ndimage.label(~mask[box], structure=_FACES)
+    labels, parts = label_components(~mask[box])
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
     out = mask.copy()
-    out[box] |= ~_touching(labels, count, sides)
+    out[box] |= ~_reaching(labels, len(parts), sides)[labels]
     return out
 
 
-def fill_holes_in_plane(mask: np.ndarray, *, max_voxels: int | None = None) -> np.ndarray:
+def fill_holes_in_plane(
+    mask: np.ndarray, *, max_voxels: int | None = None, max_supported: int = 0
+) -> np.ndarray:
     """Fill what is enclosed within its slice, up to `max_voxels` a hole.
 
     The limit keeps the dome of the diaphragm out, which a slice through the lung base encloses.
+    Holes up to `max_supported` voxels are filled too where at least half of them rests on mask,
+    or on what was filled, in the slice below (index d - 1): lesions do, a dome does not.
     """
     box = bounding_box(mask)
     if box is None:
         return mask.copy()
-    labels, count = ndimage.label(~mask[box], structure=_IN_PLANE)
+    labels, parts = label_components(~mask[box], in_plane=True)
     sides = (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
-    open_ = _touching(labels, count, sides)
-    if max_voxels is not None:
-        open_ |= (np.bincount(labels.reshape(-1), minlength=count + 1) > max_voxels)[labels]
-        open_ &= labels > 0
+    outside = _reaching(labels, len(parts), sides)
+    filled = ~outside[labels]
+    holes = [part for part in parts if not outside[part.number]]
+    for hole in sorted(holes, key=lambda part: part.box[0].start):
+        if max_voxels is None or hole.voxels <= max_voxels:
+            continue
+        d, rows, columns = hole.box[0].start, hole.box[1], hole.box[2]
+        here = labels[d, rows, columns] == hole.number
+        rests = d > 0 and filled[d - 1, rows, columns][here].mean() >= 0.5
+        if hole.voxels > max_supported or not rests:
+            filled[d, rows, columns][here] = False
     out = mask.copy()
-    out[box] |= ~open_
+    out[box] = filled
     return out
 
 
-def _touching(labels: np.ndarray, count: int, sides: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Voxels of the components (not 0) that reach one of the sides."""
+def _reaching(labels: np.ndarray, count: int, sides: tuple[np.ndarray, ...]) -> np.ndarray:
+    """For each component number, whether it reaches one of the sides; False for 0. (count + 1,)."""
     reached = np.zeros(count + 1, dtype=bool)
     for side in sides:
         reached[np.unique(side)] = True
     reached[0] = False
-    return reached[labels]
+    return reached
 
 
 def ball_dilate(
@@ -129,13 +141,16 @@ def disk_close(
 ) -> np.ndarray:
     """Closing with a disk within each slice: right whatever the slice distance is said to be.
 
-    Never takes a voxel away; the slice's border neither adds nor removes.
+    Never takes a voxel away; beyond the slice's border is background.
     """
     rows, columns = (int(radius_mm / step + 0.5) for step in spacing_mm[1:])
     if rows == 0 and columns == 0:
         return mask.copy()
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * columns + 1, 2 * rows + 1))
-    return _each_slice(mask, lambda image: cv2.morphologyEx(image, cv2.MORPH_CLOSE, kernel))
+    widths = ((0, 0), (rows, rows), (columns, columns))  # or the border would count as mask
+    padded = np.pad(mask, widths)
+    closed = _each_slice(padded, lambda image: cv2.morphologyEx(image, cv2.MORPH_CLOSE, kernel))
+    return closed[:, rows : rows + mask.shape[1], columns : columns + mask.shape[2]]
 
 
 def grow_in_plane(labels: np.ndarray) -> np.ndarray:
@@ -157,24 +172,6 @@ def _each_slice(array: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -
     return out.view(array.dtype)
 
 
-def ball_close(
-    mask: np.ndarray, radius_mm: float, spacing_mm: tuple[float, float, float]
-) -> np.ndarray:
-    """Morphological closing with a ball; never takes a voxel away.
-
-    The grid's border counts as background for the dilation and as mask for the erosion, so a
-    mask cut off by the scan's edge stays as it is there.
-    """
-    margin = _margin(radius_mm, spacing_mm)
-    box = bounding_box(mask, margin=margin)
-    if box is None or radius_mm <= 0:
-        return mask.copy()
-    out = mask.copy()
-    grown = distance_mm(~mask[box], spacing_mm) <= radius_mm
-    out[box] |= distance_mm(grown, spacing_mm) > radius_mm
-    return out
-
-
 def _margin(radius_mm: float, spacing_mm: tuple[float, float, float]) -> int:
     return int(np.ceil(radius_mm / min(spacing_mm))) + 1
 
@@ -184,3 +181,15 @@ def distance_mm(mask: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.
     if mask.all():
         return np.full(mask.shape, np.inf, dtype=np.float32)
     return np.asarray(ndimage.distance_transform_edt(mask, sampling=spacing_mm), dtype=np.float32)
+
+
+def distance_and_nearest(
+    mask: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """Distance in mm to the nearest False voxel, and its index; the mask has one at least."""
+    index = np.empty((mask.ndim, *mask.shape), dtype=np.int32)
+    distance: np.ndarray = np.empty(mask.shape, dtype=np.float64)
+    ndimage.distance_transform_edt(
+        mask, sampling=spacing_mm, return_indices=True, distances=distance, indices=index
+    )
+    return distance, tuple(index[axis] for axis in range(mask.ndim))

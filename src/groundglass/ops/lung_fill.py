@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -20,17 +20,19 @@ class FillSettings:
     larger disk used only toward the chest wall, where peripheral consolidation leaves notches up
     to twice as wide; the mediastinum (`spine_mm` to either side of the middle behind the lung)
     and whatever has lung outside of it, as the liver's dome has, stay out. `hole_mm2`: largest
-    hole filled that is enclosed within its slice only. `bone_hu`: from here on nothing is filled.
+    hole filled that is enclosed within its slice only, `lesion_mm2` where it has lung below it.
+    `bone_hu`: from here on nothing is filled.
     """
 
-    closing_mm: float = 4.0
-    pleura_mm: float = 10.0
-    spine_mm: float = 45.0
+    closing_mm: float = 5.0
+    pleura_mm: float = 15.0
+    spine_mm: float = 40.0
     hole_mm2: float = 600.0
+    lesion_mm2: float = 6000.0
     bone_hu: float = 250.0
 
     def __post_init__(self) -> None:
-        if min(self.closing_mm, self.pleura_mm, self.spine_mm, self.hole_mm2) < 0:
+        if min(astuple(self)[:-1]) < 0:
             raise SettingsError(
                 f"fill settings are {self}", expected="radii and areas of 0 (off) or more"
             )
@@ -58,8 +60,12 @@ def fill_lung(
         wide = disk_close(lung, settings.pleura_mm, spacing_mm)
         closed |= wide & _toward_chest_wall(lung, middle, settings.spine_mm / spacing_mm[2])
     closed = fill_holes((closed & ~blocked) | lung)
-    most = int(settings.hole_mm2 / (spacing_mm[1] * spacing_mm[2]))
-    closed = fill_holes_in_plane(closed, max_voxels=most)
+    pixel_mm2 = spacing_mm[1] * spacing_mm[2]
+    closed = fill_holes_in_plane(
+        closed,
+        max_voxels=int(settings.hole_mm2 / pixel_mm2),
+        max_supported=int(settings.lesion_mm2 / pixel_mm2),
+    )
     return (closed & ~blocked) | lung
 
 

@@ -6,31 +6,39 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy import ndimage
 
 from groundglass.errors import SettingsError
 from groundglass.labels import LEFT_LUNG, RIGHT_LUNG
-from groundglass.ops.components import Component, bounding_box, distance_mm, label_components
+from groundglass.ops.components import (
+    Component,
+    bounding_box,
+    distance_and_nearest,
+    distance_mm,
+    label_components,
+)
 
 
 @dataclass(frozen=True)
 class SideSettings:
     """When two parts of a mask are two lungs.
 
-    Lungs that touch are eroded by `step_mm` more each time, up to `max_erosion_mm`, until two
-    cores lie side by side: centers at least `gap_mm` and `gap_share` of the mask's width apart
-    from right to left, each with `core_share` of the eroded volume or more, and no core reaching
-    over the line between them with more than `across_share` of itself. The line may lie
-    `middle_tolerance_mm` off the body's middle.
+    Lungs that touch are eroded by `step_mm` (or a seventh) more each time, up to `max_erosion_mm`,
+    until two cores lie side by side: centers at least `gap_mm` and `gap_share` of the mask's width
+    apart from right to left, each with `core_share` of the eroded volume or more, and no core
+    reaching over the line between them with more than `across_share` of itself. The line may lie
+    `middle_tolerance_mm` off the body's middle. A mask that never parts but is `both_width_mm`
+    wide, a quarter of it on either side, is cut straight at its narrowest near the middle.
     """
 
     step_mm: float = 1.0
-    max_erosion_mm: float = 16.0
+    max_erosion_mm: float = 24.0
     gap_mm: float = 40.0
     gap_share: float = 0.3
     core_share: float = 0.03
     across_share: float = 0.25
     middle_tolerance_mm: float = 70.0
+    both_width_mm: float = 200.0
+    cut_within_mm: float = 30.0
 
     def __post_init__(self) -> None:
         if self.step_mm <= 0 or self.max_erosion_mm < self.step_mm:
@@ -66,17 +74,17 @@ def split_sides(
     """
     settings = settings or SideSettings()
     labels = np.zeros(mask.shape, dtype=np.uint8)
-    box = bounding_box(mask)
+    box = bounding_box(mask, margin=1)
     if box is None:
         return SideSplit(labels, None)
     inner = mask[box]
     column = ((mask.shape[2] - 1) / 2 if middle is None else middle) - box[2].start
     cores, erosion_mm = _find_cores(inner, spacing_mm, column, settings)
     if cores is None:
-        counts = inner.sum(axis=(0, 1))
-        mean_column = float((counts * np.arange(counts.size)).sum() / counts.sum())
-        labels[mask] = RIGHT_LUNG if mean_column < column else LEFT_LUNG
-        return SideSplit(labels, None)
+        cut = _straight_cut(inner, spacing_mm, column, settings)
+        labels[box] = np.where(np.arange(inner.shape[2]) < cut, RIGHT_LUNG, LEFT_LUNG) * inner
+        one = np.unique(labels).size == 2
+        return SideSplit(labels, None if one else settings.max_erosion_mm)
     labels[box] = _spread(cores, inner, erosion_mm, spacing_mm)
     return SideSplit(labels, erosion_mm)
 
@@ -85,10 +93,8 @@ def nearest_labels(labels: np.ndarray, spacing_mm: tuple[float, float, float]) -
     """Every voxel gets the label of the closest labeled one; all 0 where none is labeled."""
     if not labels.any():
         return labels.copy()
-    index = ndimage.distance_transform_edt(
-        labels == 0, sampling=spacing_mm, return_distances=False, return_indices=True
-    )
-    return labels[tuple(index)]
+    _, index = distance_and_nearest(labels == 0, spacing_mm)
+    return labels[index]
 
 
 def _find_cores(
@@ -107,8 +113,26 @@ def _find_cores(
         cores = _side_by_side(distance > radius, spacing_mm, middle, settings)
         if cores is not None:
             return cores, radius
-        radius += settings.step_mm
+        radius += max(settings.step_mm, 0.15 * radius)
     return None, 0.0
+
+
+def _straight_cut(
+    mask: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+    middle: float,
+    settings: SideSettings,
+) -> int:
+    """First left column: at the narrowest near the middle; beyond the mask where it is one lung."""
+    counts = mask.sum(axis=(0, 1))
+    columns = np.arange(counts.size)
+    share = float(counts[columns < middle].sum() / counts.sum())
+    width_mm = np.count_nonzero(counts) * spacing_mm[2]
+    if width_mm < settings.both_width_mm or not 0.25 <= share <= 0.75:
+        center = float((counts * columns).sum() / counts.sum())
+        return counts.size if center < middle else 0
+    near = np.abs(columns - middle) * spacing_mm[2] <= settings.cut_within_mm
+    return int(np.argmin(np.where(near, counts, counts.max() + 1)))
 
 
 def _side_by_side(
@@ -179,10 +203,8 @@ def _spread(
 def _within(
     cores: np.ndarray, mask: np.ndarray, reach_mm: float, spacing_mm: tuple[float, float, float]
 ) -> np.ndarray:
-    distance, index = ndimage.distance_transform_edt(
-        cores == 0, sampling=spacing_mm, return_indices=True
-    )
-    return np.where(mask & (distance <= reach_mm), cores[tuple(index)], 0).astype(np.uint8)
+    distance, index = distance_and_nearest(cores == 0, spacing_mm)
+    return np.where(mask & (distance <= reach_mm), cores[index], 0).astype(np.uint8)
 
 
 def _along(labels: np.ndarray, todo: np.ndarray) -> np.ndarray:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from groundglass.phantom.fields import inside
 from groundglass.phantom.grid import Grid
 from groundglass.phantom.lesions import LesionPlan
 from groundglass.phantom.organs import BLOOD_HU
-from groundglass.phantom.painting import Material, Tubes, paint_tubes, tube_distance
+from groundglass.phantom.painting import Material, Tubes, paint_tubes, tube_distances
 from groundglass.phantom.patient import Patient
 
 _BLOOD = Material(BLOOD_HU, rule="raise")
@@ -104,11 +103,8 @@ def main_airways(patient: Patient, *, extra_mm: float, material: Material) -> li
 def remove_main_airways(lungs: np.ndarray, grid: Grid, patient: Patient) -> None:
     """Take trachea and main bronchi, wall included, out of a (D, H, W) lung mask in place."""
     for tube in main_airways(patient, extra_mm=_WALL_MM, material=_LUMEN):
-        for i in range(len(tube.start)):
-            found = tube_distance(grid, tube, i, 0.5)
-            if found is not None:
-                box, distance = found
-                lungs[box][inside(distance, 1e-3) > 0.5] = 0
+        for _, box, distance in tube_distances(grid, tube, 0.5):
+            lungs[box][distance < 0] = 0
 
 
 def _hila(is_left: bool) -> np.ndarray:

@@ -55,6 +55,11 @@ class DicomOptions:
         ):
             if value not in known:
                 raise SettingsError(f"{name} is {value!r}", expected=f"one of {', '.join(known)}")
+        if self.enhanced and self.transfer_syntax in _COMPRESSED:
+            raise SettingsError(
+                f"transfer_syntax is {self.transfer_syntax!r} with enhanced",
+                expected="explicit or implicit for the multi-frame file",
+            )
         both = sorted(set(self.missing) & set(self.duplicates))
         if both:
             raise SettingsError(

@@ -53,9 +53,9 @@ def smooth_min(a: np.ndarray, b: np.ndarray, radius_mm: float) -> np.ndarray:
     return -smooth_max(-a, -b, radius_mm)
 
 
-def inside(distance: np.ndarray, width_mm: float) -> np.ndarray:
+def inside(distance: np.ndarray, width_mm: float | np.float32) -> np.ndarray:
     """Share of a voxel within the shape: 1 inside, 0 outside, linear over `width_mm`."""
-    return np.clip(0.5 - distance / width_mm, 0, 1)
+    return np.minimum(np.maximum(0.5 - distance / width_mm, 0), 1)
 
 
 def ellipsoid(

@@ -54,17 +54,20 @@ class Grid:
             out.append(total.astype(np.float32))
         return out[0], out[1], out[2]
 
-    def box_around(self, low_mm: np.ndarray, high_mm: np.ndarray) -> Box | None:
-        """Smallest index box that holds the body box low..high in mm; None if outside."""
+    def boxes_around(self, low_mm: np.ndarray, high_mm: np.ndarray) -> Iterator[Box | None]:
+        """Smallest index boxes that hold the body boxes low..high (N, 3) mm; None if outside."""
         inverse = self._inverse
-        middle = inverse[:3, :3] @ ((low_mm + high_mm) / 2) + inverse[:3, 3]
-        reach = np.abs(inverse[:3, :3]) @ ((high_mm - low_mm) / 2)
-        start = np.maximum(np.ceil(middle - reach), 0).astype(int)
-        stop = np.minimum(np.floor(middle + reach) + 1, self.shape).astype(int)
-        if (start >= stop).any():
-            return None
-        d, h, w = (slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
-        return d, h, w
+        middle = (low_mm + high_mm) / 2 @ inverse[:3, :3].T + inverse[:3, 3]
+        reach = (high_mm - low_mm) / 2 @ np.abs(inverse[:3, :3]).T
+        start = np.maximum(np.ceil(middle - reach), 0).astype(int).tolist()
+        stop = np.minimum(np.floor(middle + reach) + 1, self.shape).astype(int).tolist()
+        for (d, h, w), (d1, h1, w1) in zip(start, stop, strict=True):
+            empty = d >= d1 or h >= h1 or w >= w1
+            yield None if empty else (slice(d, d1), slice(h, h1), slice(w, w1))
+
+    def box_around(self, low_mm: np.ndarray, high_mm: np.ndarray) -> Box | None:
+        """The same for one body box."""
+        return next(self.boxes_around(low_mm[None], high_mm[None]))
 
     @cached_property
     def _inverse(self) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from groundglass.phantom.fields import ellipsoid
-from groundglass.phantom.grid import Grid
+from groundglass.phantom.fields import ellipsoid, inside
+from groundglass.phantom.grid import Box, Grid
 
 
 @dataclass(frozen=True)
@@ -58,34 +59,38 @@ class Blob:
 
 def paint_tubes(hu: np.ndarray, grid: Grid, tubes: Tubes) -> None:
     """Draw tubes into an int16 (D, H, W) array in place."""
-    for i in range(len(tubes.start)):
-        found = tube_distance(grid, tubes, i, grid.blur_mm)
-        if found is not None:
-            radius = 0.5 * (tubes.start_radius[i] + tubes.end_radius[i])
-            box, distance = found
-            paint(hu[box], distance, tubes.material, grid.blur_mm, _presence(radius, grid.blur_mm))
+    blur = grid.blur_mm
+    for i, box, distance in tube_distances(grid, tubes, blur):
+        radius = 0.5 * float(tubes.start_radius[i] + tubes.end_radius[i])
+        paint(hu[box], distance, tubes.material, blur, _presence(radius, blur))
 
 
-def tube_distance(
-    grid: Grid, tubes: Tubes, i: int, margin_mm: float
-) -> tuple[tuple[slice, slice, slice], np.ndarray] | None:
-    """Index box around piece i with `margin_mm`, and the distance to its surface in it."""
+def tube_distances(
+    grid: Grid, tubes: Tubes, margin_mm: float
+) -> Iterator[tuple[int, Box, np.ndarray]]:
+    """For each piece in the grid its number, the index box around it with `margin_mm`, and the
+    distance to its surface there."""
+    reach = np.maximum(tubes.start_radius, tubes.end_radius)[:, None] + margin_mm
+    spread = reach * (1.0, 1.0, tubes.flat)
+    low = np.minimum(tubes.start, tubes.end) - spread
+    high = np.maximum(tubes.start, tubes.end) + spread
+    for i, box in enumerate(grid.boxes_around(low, high)):
+        if box is not None:
+            yield i, box, _tube_distance(grid, tubes, i, box)
+
+
+def _tube_distance(grid: Grid, tubes: Tubes, i: int, box: Box) -> np.ndarray:
     p, q = tubes.start[i], tubes.end[i]
-    reach = max(tubes.start_radius[i], tubes.end_radius[i]) + margin_mm
-    spread = np.array([reach, reach, reach * tubes.flat])
-    box = grid.box_around(np.minimum(p, q) - spread, np.maximum(p, q) + spread)
-    if box is None:
-        return None
     x, y, z = grid.coordinates_mm(_indices(box))
     squeeze = np.float32(1 / tubes.flat)
     x, y, z = x - np.float32(p[0]), y - np.float32(p[1]), (z - np.float32(p[2])) * squeeze
     v = (q - p) * (1, 1, squeeze)
     v = v.astype(np.float32)
     t = (x * v[0] + y * v[1] + z * v[2]) / max(float(v @ v), 1e-6)
-    np.clip(t, 0, 1, out=t)
+    t = np.minimum(np.maximum(t, 0), 1)
     square = (x - t * v[0]) ** 2 + (y - t * v[1]) ** 2 + (z - t * v[2]) ** 2
     radius = tubes.start_radius[i] + t * np.float32(tubes.end_radius[i] - tubes.start_radius[i])
-    return box, np.sqrt(square) - radius
+    return np.sqrt(square) - radius
 
 
 def paint_blob(hu: np.ndarray, grid: Grid, blob: Blob) -> None:
@@ -117,10 +122,10 @@ def paint(
     hu: np.ndarray, distance: np.ndarray, material: Material, blur_mm: float, presence: float = 1.0
 ) -> None:
     """Blend a material into `hu` (a view) where `distance` says that it is."""
-    share = np.clip(0.5 - distance / np.float32(blur_mm), 0, 1) * np.float32(presence)
+    share = inside(distance, np.float32(blur_mm)) * np.float32(presence)
     value: np.ndarray | np.float32 = np.float32(material.hu)
     if material.shell_mm > 0:
-        shell = np.clip(0.5 + (distance + material.shell_mm) / np.float32(blur_mm), 0, 1)
+        shell = inside(-distance - np.float32(material.shell_mm), np.float32(blur_mm))
         value = value + shell * np.float32(material.shell_hu - material.hu)
     change = share * (value - hu)
     if material.rule == "raise":
@@ -135,6 +140,6 @@ def _presence(radius_mm: float, blur_mm: float) -> float:
     return min(1.0, 0.75 + 0.5 * (radius_mm / blur_mm - 0.5))
 
 
-def _indices(box: tuple[slice, slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _indices(box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     d, h, w = (np.arange(s.start, s.stop) for s in box)
     return d, h, w

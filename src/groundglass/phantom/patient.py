@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -36,7 +37,9 @@ class Patient:
     tree_seed: int
 
     @classmethod
+    @lru_cache(maxsize=1)
     def of_seed(cls, seed: int) -> Patient:
+        """The person of a seed; the last one is kept, for it is often asked for again."""
         rng = np.random.default_rng([seed, 1])
         sx, sy, sz = (float(v) for v in 1 + 0.045 * np.clip(rng.standard_normal(3), -2, 2))
         right, left = (float(v) for v in rng.uniform(-0.12, 0.12, 2))

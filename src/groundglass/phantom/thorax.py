@@ -117,6 +117,9 @@ def lung_shape(x: np.ndarray, y: np.ndarray, z: np.ndarray, patient: Patient) ->
     behind = inside(front - y + 8, 22)
     behind = behind * behind * (3 - 2 * behind)
     retrosternal = inside(y - front + 26, 18)
+    # Each side of it bulges in its own way.
+    bulge = patient.large.at(np.where(x > 0, np.float32(90), np.float32(-90)), y * 0.8, z * 0.8)
+    width = width * (1 + 0.11 * np.clip(bulge, -2, 2))
     half_gap = 0.9 + (width - 0.9) * behind + 7 * retrosternal
     shift = np.float32(patient.junction_shift_mm) * inside(y + 35, 30)
     return LungShape(

@@ -56,7 +56,8 @@ class Samples:
     def _source(self, scan: PreparedScan) -> _Source:
         has_lung = scan.lungs.any(axis=(1, 2))
         wanted = has_lung if self._settings.stage == "lesions" else np.ones_like(has_lung)
-        box = LungBox.around(scan.lungs.any(axis=0), self._recipe) if has_lung.any() else None
+        projection = np.asarray(scan.lungs.any(axis=0))
+        box = LungBox.around(projection, self._recipe) if has_lung.any() else None
         return _Source(scan, np.flatnonzero(wanted)[:: self._settings.every], box)
 
     def _sample(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,7 +90,7 @@ def choose_most_involved(lesion_voxels: np.ndarray, number: int) -> list[int]:
     sick = np.flatnonzero(lesion_voxels)
     if sick.size == 0:
         return []
-    apart = max(1, (int(sick[-1]) - int(sick[0]) + 1) // (3 * number))
+    apart = math.ceil((int(sick[-1]) - int(sick[0]) + 1) / (2 * number))
     chosen: list[int] = []
     for d in np.argsort(-lesion_voxels, kind="stable"):
         if lesion_voxels[d] == 0 or len(chosen) == number:

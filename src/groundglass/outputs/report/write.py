@@ -50,10 +50,13 @@ def render_report(inputs: ReportInputs) -> str:
     if last - first + 1 <= _EVEN:
         most = []  # all slices are shown in order anyway
     even = choose_even(first, last, _EVEN)
+    few = len(even) <= 2
+    even_px = _LARGE_PX if few else _SMALL_PX
     context: dict[str, Any] = {
         "f": findings,
         "most": [draw_axial(scene, d, longest=_LARGE_PX) for d in most],
-        "even": [draw_axial(scene, d, longest=_SMALL_PX) for d in even if d not in most],
+        "even": [draw_axial(scene, d, longest=even_px) for d in even if d not in most],
+        "even_is_few": few,
         "all_shown": last - first + 1 <= _EVEN,
         "planes": _draw_planes(scene),
         "plot": plot_profile(scene, most or even),
@@ -138,9 +141,8 @@ def _window_text(findings: Findings) -> str:
         return "Lung window, width 1500 HU, level \u2212600 HU."
     if intensity.window_hu is not None:
         low, high = intensity.window_hu
-        return f"8-bit intensities as they are, window {low:g} to {high:g} HU.".replace(
-            "-", "\u2212", 1
-        )
+        span = f"{low:g} to {high:g} HU".replace("-", "\u2212")
+        return f"8-bit intensities as they are, window {span}."
     return "8-bit intensities as they are; their window is not known."
 
 

@@ -1,0 +1,184 @@
+"""`groundglass analyze`: the main job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from groundglass.outputs.cohort import CohortRow
+    from groundglass.pipeline.analyze import Analysis, AnalyzeOptions
+    from groundglass.predictor.cascade import Cascade
+
+
+def analyze(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="DICOM folder, zip or file; NIfTI, NRRD, MHA/MHD; PNG or JPEG slices",
+            metavar="INPUT...",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for the results", show_default=False)
+    ],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, onnx, torch or openvino")] = "auto",
+    weights: Annotated[str, typer.Option(help="Name of weights, or their folder")] = "chs-net",
+    series: Annotated[
+        str | None,
+        typer.Option(help="SeriesInstanceUID, or its unique end", show_default=False),
+    ] = None,
+    intensity: Annotated[str, typer.Option(help="auto, hu, window:LO,HI or uint8")] = "auto",
+    allow_gaps: Annotated[
+        bool, typer.Option("--allow-gaps", help="Go on where slices are missing")
+    ] = False,
+    probability: Annotated[
+        bool, typer.Option("--probability", help="Also write lesion_probability.nii.gz")
+    ] = False,
+    exact_lungs: Annotated[
+        bool, typer.Option("--exact-lungs", help="Lung network on every slice, not every 3 mm")
+    ] = False,
+    flips: Annotated[
+        bool, typer.Option("--flips", help="Average over mirrored slices; twice the time")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Several inputs: do only what is missing")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Errors only")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Stages with seconds")] = False,
+) -> None:
+    """Segment lungs and lesions, measure them, and write masks, findings and a report.
+
+    One input gives OUT itself, several give OUT/<scan_id>/ and OUT/cohort.csv.
+    Research use only. Not a medical device.
+    """
+    from groundglass.cli.speech import set_up_logging
+    from groundglass.intensity import IntensityChoice
+    from groundglass.pipeline.analyze import AnalyzeOptions
+    from groundglass.pipeline.cohort import check_outputs
+
+    set_up_logging(quiet=quiet, verbose=verbose)
+    options = AnalyzeOptions(
+        series=series,
+        intensity=IntensityChoice.parse(intensity),
+        allow_gaps=allow_gaps,
+        probability=probability,
+    )
+    check_outputs(inputs, out)
+
+    def load() -> Cascade:
+        return load_cascade(weights, engine=engine, device=device, exact=exact_lungs, flips=flips)
+
+    if len(inputs) == 1:
+        _one(inputs[0], out, load, options=options, resume=resume, as_json=as_json, quiet=quiet,
+             verbose=verbose)  # fmt: skip
+    else:
+        _many(inputs, out, load, options=options, resume=resume, as_json=as_json, quiet=quiet)
+
+
+def load_cascade(name: str, *, engine: str, device: str, exact: bool, flips: bool) -> Cascade:
+    """Weights by name, on the engine and device asked for."""
+    from groundglass.predictor.cascade import Cascade, CascadeSettings
+    from groundglass.predictor.engine import choose_engine
+    from groundglass.weights.store import find_weights
+
+    engine, device = choose_engine(engine, device)
+    settings = CascadeSettings(lung_step_mm=0.0 if exact else 3.0, flips=flips)
+    return Cascade(find_weights(name), engine=engine, device=device, settings=settings)
+
+
+def summary_lines(analysis: Analysis) -> list[str]:
+    """The result in a few lines for a person."""
+    found = analysis.findings
+    lungs, lesions = found.lungs, found.lesions
+    lines = [f"{found.scan.id}: {found.diagnosis.sentence}"]
+    if lungs.total.volume_ml is not None:
+        lines.append(
+            f"  lungs {lungs.total.volume_ml:.0f} ml (right {lungs.right.volume_ml or 0:.0f}, "
+            f"left {lungs.left.volume_ml or 0:.0f}), lesions {lesions.volume_ml or 0:.1f} ml"
+        )
+    lines.append(
+        f"  involved: {lesions.involvement_percent:.1f} % of the lungs; intensities: "
+        f"{found.scan.intensity.evidence}"
+    )
+    if analysis.run["series"]["chosen_because"]:
+        lines.append(f"  series: {analysis.run['series']['chosen_because']}")
+    lines += [f"  warning: {text}" for text in found.warnings]
+    return lines
+
+
+def _one(
+    path: Path,
+    out: Path,
+    load: Callable[[], Cascade],
+    *,
+    options: AnalyzeOptions,
+    resume: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    from groundglass.outputs.result_folder import is_complete
+    from groundglass.pipeline.analyze import analyze_scan
+
+    if resume and is_complete(out):
+        if as_json:
+            typer.echo((out / "findings.json").read_text(encoding="utf-8"), nl=False)
+        elif not quiet:
+            typer.echo(f"{out} holds a whole result already", err=True)
+        return
+    analysis = analyze_scan(path, out, load(), options=options)
+    if as_json:
+        typer.echo(analysis.findings.model_dump_json(indent=1))
+    elif not quiet:
+        typer.echo("\n".join(summary_lines(analysis)))
+        typer.echo(f"  report: {out / 'report.html'}")
+    if verbose:
+        for stage, seconds in analysis.run["seconds"].items():
+            typer.echo(f"  {seconds:8.2f} s  {stage}", err=True)
+        typer.echo(f"  {analysis.run['peak_memory_mib']:8.0f} MiB peak memory", err=True)
+
+
+def _many(
+    inputs: list[Path],
+    out: Path,
+    load: Callable[[], Cascade],
+    *,
+    options: AnalyzeOptions,
+    resume: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    import json
+
+    from groundglass.pipeline.cohort import analyze_cohort, plan_cohort
+
+    jobs = plan_cohort(inputs, out)
+
+    def say(row: CohortRow) -> None:
+        if row.status == "failed":
+            typer.echo(f"{row.scan_id}: failed: {row.error}", err=True)
+        elif not quiet and row.findings is not None:
+            share = row.findings.lesions.involvement_percent
+            typer.echo(f"{row.scan_id}: {row.status}, {share:.1f} % involved", err=True)
+
+    rows = analyze_cohort(jobs, out, load, options=options, resume=resume, on_row=say)
+    if as_json:
+        whole = {
+            row.scan_id: row.findings.model_dump(mode="json")
+            if row.findings
+            else {"error": row.error}
+            for row in rows
+        }
+        typer.echo(json.dumps(whole, indent=1))
+    failed = sum(row.status == "failed" for row in rows)
+    if not quiet:
+        typer.echo(f"{len(rows) - failed} of {len(rows)} done; {out / 'cohort.csv'}", err=True)
+    if failed:
+        raise typer.Exit(1)

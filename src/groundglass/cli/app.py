@@ -1,0 +1,68 @@
+"""The command line: one module per command, each importing what it needs only when it runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import groundglass
+from groundglass.cli.analyze_command import analyze
+from groundglass.cli.demo_command import demo
+from groundglass.cli.inspect_command import inspect
+from groundglass.cli.phantom_command import phantom
+from groundglass.cli.prepare_command import prepare
+from groundglass.cli.schema_command import schema
+from groundglass.cli.train_command import train
+from groundglass.cli.weights_command import weights_app
+from groundglass.errors import GroundglassError
+
+NOTICE = "Research use only. Not a medical device."
+
+app = typer.Typer(
+    name="groundglass",
+    help=f"Chest CT in, answer out: lungs, lesions, measurements and a report. {NOTICE}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"groundglass {groundglass.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+_ = app.command("analyze")(analyze)
+_ = app.command("inspect")(inspect)
+_ = app.command("demo")(demo)
+_ = app.command("phantom")(phantom)
+_ = app.command("schema")(schema)
+app.add_typer(weights_app, name="weights")
+_ = app.command("prepare")(prepare)
+_ = app.command("train")(train)
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted."""
+    try:
+        app()
+    except GroundglassError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)

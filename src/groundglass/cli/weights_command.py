@@ -1,0 +1,82 @@
+"""`groundglass weights`: what weights are here, where they come from, and whether they are whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+weights_app = typer.Typer(
+    help="List, show, verify, import and export weights. Nothing is ever downloaded.",
+    no_args_is_help=True,
+)
+
+
+@weights_app.command("list")
+def list_() -> None:
+    """All weights that can be used by name."""
+    from groundglass.weights.store import list_weights
+
+    for weights in list_weights():
+        manifest = weights.manifest
+        typer.echo(f"{manifest.name}  {manifest.version}  {manifest.license}  {weights.folder}")
+
+
+@weights_app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="Name, or folder")] = "chs-net",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole manifest")] = False,
+) -> None:
+    """Recipe, licence, training data and measured accuracy."""
+    import json
+
+    from groundglass.weights.store import find_weights
+
+    manifest = find_weights(name).manifest
+    if as_json:
+        typer.echo(manifest.to_json(), nl=False)
+        return
+    typer.echo(f"{manifest.name} {manifest.version}: {manifest.title}")
+    typer.echo(f"licence: {manifest.license}")
+    typer.echo("trained on: " + "; ".join(manifest.training_data))
+    typer.echo("held out: " + ", ".join(manifest.held_out))
+    for stage, entry in manifest.stages.items():
+        typer.echo(f"{stage}: {entry.network}, {entry.parameters:,} parameters")
+        typer.echo("  recipe: " + json.dumps(entry.recipe))
+        typer.echo("  trained: " + json.dumps(entry.trained))
+    typer.echo("accuracy: " + json.dumps(manifest.accuracy, indent=1))
+
+
+@weights_app.command("verify")
+def verify(name: Annotated[str, typer.Argument(help="Name, or folder")] = "chs-net") -> None:
+    """Check every file against its SHA-256; exit code 1 where one differs."""
+    from groundglass.weights.store import find_weights
+
+    for file, digest in find_weights(name).verify().items():
+        typer.echo(f"ok  {digest}  {file}")
+
+
+@weights_app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="Zip written by export, or a folder")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of one of the same name")
+    ] = False,
+) -> None:
+    """Copy weights into the user's folder, checked first."""
+    from groundglass.weights.store import import_weights
+
+    weights = import_weights(source, replace=replace)
+    typer.echo(f"{weights.manifest.name} {weights.manifest.version} is now in {weights.folder}")
+
+
+@weights_app.command("export")
+def export(
+    name: Annotated[str, typer.Argument(help="Name, or folder")],
+    destination: Annotated[Path, typer.Argument(help="Zip to write")],
+) -> None:
+    """Write weights with manifest, model card and licence as one zip."""
+    from groundglass.weights.store import export_weights, find_weights
+
+    typer.echo(str(export_weights(find_weights(name), destination)))

@@ -1,0 +1,206 @@
+"""One scan from disk to a whole result folder."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import groundglass
+from groundglass.findings import Findings
+from groundglass.intensity import IntensityChoice
+from groundglass.io.read import read_scan
+from groundglass.labels import LESION_LABELS, LUNG_LABELS
+from groundglass.measurement.measure import measure
+from groundglass.outputs.masks import write_mask, write_probability
+from groundglass.outputs.report.inputs import ReportInputs
+from groundglass.outputs.report.write import write_report
+from groundglass.outputs.result_folder import ResultFolder
+from groundglass.predictor.cascade import Cascade, Segmentation
+from groundglass.predictor.stopwatch import Stopwatch, peak_memory_mib
+from groundglass.volume import Volume
+
+RESEARCH_USE = "Research use only. Not a medical device."
+_REPORTED_PACKAGES = (
+    "numpy",
+    "scipy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pydicom",
+    "nibabel",
+)
+
+
+@dataclass(frozen=True)
+class AnalyzeOptions:
+    """What the user asked for, apart from input, output and engine."""
+
+    series: str | None = None
+    intensity: IntensityChoice = IntensityChoice()
+    allow_gaps: bool = False
+    probability: bool = False
+    overwrite: bool = True
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A finished analysis: where it lies and what it says."""
+
+    folder: Path
+    findings: Findings
+    run: dict[str, Any]
+
+
+def analyze_scan(
+    path: Path,
+    folder: Path,
+    cascade: Cascade,
+    *,
+    options: AnalyzeOptions | None = None,
+    reference: dict[str, Path] | None = None,
+    scan_id: str | None = None,
+) -> Analysis:
+    """Read, segment, measure, and write `folder`: whole, or not at all.
+
+    `reference`: label files 'lungs' and 'lesions' on the same grid, drawn in the report.
+    Raises: InputError, NoLungError, OutputError, WeightsError.
+    """
+    options = options or AnalyzeOptions()
+    watch = Stopwatch()
+    with ResultFolder(folder, overwrite=options.overwrite) as partial:
+        with watch.stage("read"):
+            volume = read_scan(
+                path,
+                series=options.series,
+                intensity=options.intensity,
+                allow_gaps=options.allow_gaps,
+            )
+        segmentation = cascade.segment(volume, watch)
+        with watch.stage("measure"):
+            findings = measure(volume, segmentation.lungs, segmentation.lesions)
+            findings = _with_notes(findings, segmentation, scan_id)
+        with watch.stage("write masks"):
+            _write_masks(partial, volume, segmentation, options)
+        run = _run_record(path, volume, cascade, segmentation, options=options)
+        run["warnings"] = list(findings.warnings)
+        with watch.stage("report"):
+            masks = _reference_masks(reference, volume)
+            write_report(
+                partial / "report.html",
+                ReportInputs(
+                    volume,
+                    segmentation.lungs,
+                    segmentation.lesions,
+                    findings,
+                    provenance=_for_report(run, watch),
+                    reference=masks,
+                ),
+            )
+        run["seconds"] = {name: round(spent, 3) for name, spent in watch.seconds.items()}
+        run["seconds_total"] = round(sum(watch.seconds.values()), 3)
+        run["peak_memory_mib"] = round(peak_memory_mib(), 1)
+        (partial / "findings.json").write_text(
+            findings.model_dump_json(indent=1) + "\n", encoding="utf-8"
+        )
+        (partial / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    return Analysis(folder, findings, run)
+
+
+def _with_notes(findings: Findings, segmentation: Segmentation, scan_id: str | None) -> Findings:
+    warnings = [*findings.warnings, *(n for n in segmentation.notes if n not in findings.warnings)]
+    changes: dict[str, Any] = {"warnings": type(findings.warnings)(warnings)}
+    if scan_id is not None:
+        changes["scan"] = findings.scan.model_copy(update={"id": scan_id})
+    return findings.model_copy(update=changes)
+
+
+def _write_masks(
+    folder: Path, volume: Volume, segmentation: Segmentation, options: AnalyzeOptions
+) -> None:
+    write_mask(folder / "lungs.nii.gz", segmentation.lungs, volume.affine, LUNG_LABELS)
+    write_mask(folder / "lesions.nii.gz", segmentation.lesions, volume.affine, LESION_LABELS)
+    if options.probability:
+        share = segmentation.probability.astype(np.float32) / 255
+        write_probability(folder / "lesion_probability.nii.gz", share, volume.affine)
+
+
+def _reference_masks(
+    reference: dict[str, Path] | None, volume: Volume
+) -> dict[str, np.ndarray] | None:
+    if not reference:
+        return None
+    from groundglass.io.read import read_mask
+
+    masks = {}
+    for name, path in reference.items():
+        array, affine = read_mask(path)
+        if array.shape == volume.shape and np.allclose(affine, volume.affine, atol=1e-3):
+            masks[name] = array
+    return masks
+
+
+def _run_record(
+    path: Path,
+    volume: Volume,
+    cascade: Cascade,
+    segmentation: Segmentation,
+    *,
+    options: AnalyzeOptions,
+) -> dict[str, Any]:
+    """The run manifest: enough to say what was done and to do it again."""
+    manifest = cascade.weights.manifest
+    return {
+        "groundglass": groundglass.__version__,
+        "notice": RESEARCH_USE,
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "input": path.name,
+        "series": {
+            "uid": volume.source.series_uid or None,
+            "kind": volume.source.kind,
+            "chosen_because": volume.source.choice or None,
+            "findings": [f.message for f in volume.source.findings],
+        },
+        "intensity": {
+            "domain": volume.intensity.domain,
+            "found": volume.intensity.found,
+            "evidence": volume.intensity.evidence,
+            "equalized_already": segmentation.was_equalized,
+        },
+        "weights": {
+            "name": manifest.name,
+            "version": manifest.version,
+            "license": manifest.license,
+            "sha256": {s: stage.onnx.sha256 for s, stage in manifest.stages.items()},
+        },
+        "recipe": {s: stage.recipe for s, stage in manifest.stages.items()},
+        "engine": {"name": cascade.engine, "device": cascade.device},
+        "settings": {
+            "lung_step_mm": cascade.settings.lung_step_mm,
+            "flips": cascade.settings.flips,
+            "allow_gaps": options.allow_gaps,
+        },
+        "slices_seen": segmentation.slices_seen,
+        "versions": {"python": platform.python_version(), **_package_versions()},
+    }
+
+
+def _package_versions() -> dict[str, str]:
+    out = {}
+    for name in _REPORTED_PACKAGES:
+        try:
+            out[name] = version(name)
+        except PackageNotFoundError:
+            out[name] = "unknown"
+    return out
+
+
+def _for_report(run: dict[str, Any], watch: Stopwatch) -> dict[str, Any]:
+    shown = {k: v for k, v in run.items() if k not in ("warnings", "notice")}
+    shown["seconds"] = {name: round(spent, 2) for name, spent in watch.seconds.items()}
+    return shown

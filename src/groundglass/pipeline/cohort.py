@@ -1,0 +1,119 @@
+"""Many scans in one call: the model loaded once, a bad scan reported, the others finished."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from groundglass.errors import GroundglassError, OutputError
+from groundglass.findings import Findings
+from groundglass.io.found import scan_id_of
+from groundglass.outputs.cohort import CohortRow, write_cohort
+from groundglass.outputs.result_folder import is_complete
+from groundglass.pipeline.analyze import AnalyzeOptions, analyze_scan
+from groundglass.predictor.cascade import Cascade
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CohortJob:
+    """One input and the folder its result goes to."""
+
+    scan_id: str
+    path: Path
+    folder: Path
+
+
+def plan_cohort(inputs: Sequence[Path], out: Path) -> list[CohortJob]:
+    """A folder OUT/<scan_id>/ for every input; equal names get the parent's name or a number.
+
+    The same inputs give the same folders again, which `--resume` needs.
+    """
+    jobs: list[CohortJob] = []
+    taken: set[str] = set()
+    for path in inputs:
+        name = scan_id_of(path)
+        if name in taken:
+            name = f"{scan_id_of(path.absolute().parent)}-{name}"
+        base, number = name, 2
+        while name in taken:
+            name, number = f"{base}-{number}", number + 1
+        taken.add(name)
+        jobs.append(CohortJob(name, path, out / name))
+    return jobs
+
+
+def analyze_cohort(
+    jobs: Sequence[CohortJob],
+    out: Path,
+    load_cascade: Callable[[], Cascade],
+    *,
+    options: AnalyzeOptions,
+    resume: bool = False,
+    on_row: Callable[[CohortRow], None] | None = None,
+) -> list[CohortRow]:
+    """Analyze every job and write OUT/cohort.csv after each, so that a kill loses no row.
+
+    With `resume`, whole results are taken as they are; the model is loaded only if needed.
+    """
+    rows: list[CohortRow] = []
+    cascade: Cascade | None = None
+    out.mkdir(parents=True, exist_ok=True)
+    for job in jobs:
+        began = time.perf_counter()
+        row = _done_before(job) if resume else None
+        if row is None:
+            try:
+                cascade = cascade or load_cascade()
+                analysis = analyze_scan(
+                    job.path, job.folder, cascade, options=options, scan_id=job.scan_id
+                )
+                spent = time.perf_counter() - began
+                row = CohortRow(
+                    job.scan_id, str(job.path), "done", findings=analysis.findings, seconds=spent
+                )
+            except GroundglassError as error:
+                row = CohortRow(job.scan_id, str(job.path), "failed", error=str(error))
+            except (MemoryError, OSError, ValueError, ArithmeticError, LookupError) as error:
+                # A scan that trips over something nobody foresaw must not cost the others.
+                log.exception("unexpected failure on %s", job.path)
+                text = f"unexpected {type(error).__name__}: {error}"
+                row = CohortRow(job.scan_id, str(job.path), "failed", error=text)
+        rows.append(row)
+        write_cohort(out / "cohort.csv", rows)
+        if on_row is not None:
+            on_row(row)
+    return rows
+
+
+def _done_before(job: CohortJob) -> CohortRow | None:
+    if not is_complete(job.folder):
+        return None
+    try:
+        text = (job.folder / "findings.json").read_text(encoding="utf-8")
+        seconds = json.loads((job.folder / "run.json").read_text(encoding="utf-8"))["seconds_total"]
+        findings = Findings.model_validate_json(text)
+    except (OSError, ValidationError, ValueError, KeyError):
+        log.warning("result at %s cannot be read and is made again", job.folder)
+        return None
+    return CohortRow(job.scan_id, str(job.path), "skipped", findings=findings, seconds=seconds)
+
+
+def check_outputs(inputs: Sequence[Path], out: Path) -> None:
+    """Raises: OutputError where OUT lies inside an input folder: results would become input."""
+    target = out.absolute()
+    for path in inputs:
+        source = path.absolute()
+        if source.is_dir() and (target == source or source in target.parents):
+            raise OutputError(
+                f"output {out} lies inside the input {path}",
+                expected="a folder outside of it",
+                remedy="Choose another -o",
+            )

@@ -1,0 +1,238 @@
+"""CHS-Net's cascade on a whole scan: slices -> lungs -> (slices times lungs) -> lesions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from groundglass.errors import NoLungError
+from groundglass.ops.lung_mask import clean_lungs
+from groundglass.ops.slice_image import (
+    Frame,
+    LungBox,
+    frame_image,
+    is_equalized,
+    normalize,
+    resize_image,
+)
+from groundglass.predictor.engine import Engine, load_engine
+from groundglass.predictor.stopwatch import Stopwatch
+from groundglass.recipe import SliceRecipe
+from groundglass.volume import Volume
+from groundglass.weights.store import Weights
+
+BATCH = 4
+"""Slices per call: small maps stay in the cache, and memory stays bounded."""
+
+
+@dataclass(frozen=True)
+class CascadeSettings:
+    """`lung_step_mm`: the lung network sees a slice at least every so many mm and the slices
+    between are interpolated; 0 means every slice (exact). `flips`: average the lesion network
+    over the mirrored slice too, at twice its time.
+    """
+
+    lung_step_mm: float = 3.0
+    flips: bool = False
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Masks on the scan's own grid, in the scan's own axis order.
+
+    `lungs` uint8 (1 right, 2 left), `lesions` uint8 (1), `probability` uint8 (0..255 for 0..1,
+    0 outside the lungs); `notes` for the reader; `slices_seen` per network.
+    """
+
+    lungs: np.ndarray
+    lesions: np.ndarray
+    probability: np.ndarray
+    notes: tuple[str, ...]
+    slices_seen: dict[str, int]
+    was_equalized: bool
+
+
+class Cascade:
+    """Both networks, loaded once, for any number of scans."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        engine: str = "onnx",
+        device: str = "cpu",
+        settings: CascadeSettings | None = None,
+    ) -> None:
+        self.weights = weights
+        self.engine = engine
+        self.device = device
+        self.settings = settings or CascadeSettings()
+        self._lungs = load_engine(weights, "lungs", engine=engine, device=device)
+        self._lesions = load_engine(weights, "lesions", engine=engine, device=device)
+        self._lung_recipe = weights.manifest.stages["lungs"].slice_recipe()
+        self._lesion_recipe = weights.manifest.stages["lesions"].slice_recipe()
+
+    def segment(self, volume: Volume, watch: Stopwatch | None = None) -> Segmentation:
+        """Segment one scan. Raises: NoLungError where no lung is found."""
+        watch = watch or Stopwatch()
+        axial, order = volume.to_axial()
+        frames = _Frames(axial, self._lung_recipe)
+        with watch.stage("lungs: network"):
+            probability, seen = self._lung_probability(frames)
+        with watch.stage("lungs: clean-up"):
+            labels, notes = self._clean(probability, frames)
+        with watch.stage("lesions: network"):
+            lesion, lesion_slices = self._lesion_probability(frames, labels)
+        with watch.stage("masks to the scan's grid"):
+            lungs = frames.labels_to_grid(labels)
+            chance = frames.map_to_grid(lesion, lungs > 0)
+        cut = int(np.ceil(self._lesion_recipe.threshold * 255))
+        lesions = (chance >= cut).astype(np.uint8)
+        return Segmentation(
+            order.undo(lungs),
+            order.undo(lesions),
+            order.undo(chance),
+            notes,
+            {"lungs": seen, "lesions": lesion_slices},
+            frames.equalized,
+        )
+
+    def _lung_probability(self, frames: _Frames) -> tuple[np.ndarray, int]:
+        """(D, S, S) float32 in the frame, from every slice or from an even sample of them."""
+        depth = frames.axial.shape[0]
+        step = max(1, int(self.settings.lung_step_mm / frames.axial.spacing_mm[0]))
+        if not frames.axial.spacing_is_real:
+            step = 1
+        picks = np.unique(np.append(np.arange(0, depth, step), depth - 1))
+        recipe, size = self._lung_recipe, self._lung_recipe.network_size
+        seen = np.empty((picks.size, *size), np.float32)
+        for start in range(0, picks.size, BATCH):
+            chosen = picks[start : start + BATCH]
+            images = [resize_image(frames.image(d, recipe), size) for d in chosen]
+            batch = np.stack([normalize(image, recipe) for image in images])[:, None]
+            seen[start : start + BATCH] = _sigmoid(self._lungs.logits(batch))[:, 0]
+        edge = recipe.frame_size
+        out = np.empty((depth, edge, edge), np.float32)
+        above = np.searchsorted(picks, np.arange(depth))
+        for d, high in enumerate(above):
+            low = max(0, high - (picks[high] != d))
+            gap = picks[high] - picks[low]
+            share = (d - picks[low]) / gap if gap else 0.0
+            blend = seen[low] if gap == 0 else (1 - share) * seen[low] + share * seen[high]
+            out[d] = cv2.resize(blend, (edge, edge), interpolation=cv2.INTER_LINEAR)
+        return out, int(picks.size)
+
+    def _clean(
+        self, probability: np.ndarray, frames: _Frames
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        if float(probability.max()) < self._lung_recipe.threshold:
+            raise NoLungError(
+                f"No lung found in {frames.axial.source.scan_id!r}: the lung network's highest "
+                f"probability is {probability.max():.2f} "
+                f"(intensities taken as {frames.axial.intensity.domain})",
+                expected=f"at least {self._lung_recipe.threshold:g}",
+                remedy="Check the scan with `groundglass inspect`; overrule with --intensity",
+            )
+        result = clean_lungs(probability, frames.spacing_mm, hu=frames.hu())
+        return result.labels, result.notes
+
+    def _lesion_probability(self, frames: _Frames, labels: np.ndarray) -> tuple[np.ndarray, int]:
+        """(D, S, S) uint8 in the frame: 255 times the probability, from slices with lung only."""
+        recipe = self._lesion_recipe
+        lungs = labels > 0
+        slices = np.flatnonzero(lungs.any(axis=(1, 2)))
+        out = np.zeros(labels.shape, np.uint8)
+        box = LungBox.around(lungs.any(axis=0), recipe)
+        for start in range(0, slices.size, BATCH):
+            chosen = slices[start : start + BATCH]
+            shown = [
+                normalize(
+                    box.crop(frames.image(d, recipe) * grown_mask(lungs[d], recipe.mask_margin)),
+                    recipe,
+                )
+                for d in chosen
+            ]
+            batch = np.stack(shown)[:, None]
+            chance = _sigmoid(self._lesions.logits(batch))[:, 0]
+            if self.settings.flips:
+                mirrored = np.ascontiguousarray(batch[..., ::-1])
+                chance = (chance + _sigmoid(self._lesions.logits(mirrored))[:, 0, :, ::-1]) / 2
+            for d, one in zip(chosen, chance, strict=True):
+                back = box.paste(np.ascontiguousarray(one), recipe.frame_size)
+                out[d] = np.rint(back * 255).astype(np.uint8)
+        return out, int(slices.size)
+
+
+def grown_mask(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Lung mask (S, S) -> uint8 0/1, grown by `radius` pixels so that pleural lesions stay whole."""
+    out = mask.astype(np.uint8)
+    if radius <= 0:
+        return out
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.dilate(out, kernel)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-logits))
+
+
+class _Frames:
+    """The slices of one axial scan in their frames; images are made once per recipe."""
+
+    def __init__(self, axial: Volume, recipe: SliceRecipe) -> None:
+        self.axial = axial
+        _, height, width = axial.shape
+        self.frame = Frame.fit((height, width), recipe.frame_size, axial.spacing_mm[1:])
+        self.equalized = is_equalized(axial.array, axial.intensity, recipe)
+        self._size = recipe.frame_size
+        self._images: dict[tuple[int, SliceRecipe], np.ndarray] = {}
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Spacing of the frames' grid; nominal where the scan's is not real."""
+        distance, row, column = self.axial.spacing_mm
+        _, height, width = self.axial.shape
+        return distance, row * height / self.frame.height, column * width / self.frame.width
+
+    def image(self, d: int, recipe: SliceRecipe) -> np.ndarray:
+        """The recipe's uint8 image (S, S) of slice d."""
+        looks = replace(recipe, stage="lungs", network_size=(16, 16), mean=0.0, std=1.0,
+                        box_margin=0, mask_margin=0, threshold=0.5)  # fmt: skip
+        key = (int(d), looks)
+        if key not in self._images:
+            placed = self.frame.place(self.axial.array[d])
+            self._images[key] = frame_image(
+                placed, recipe, is_hu=self.axial.is_hu, is_equalized=self.equalized
+            )
+        return self._images[key]
+
+    def hu(self) -> np.ndarray | None:
+        """HU in the frames (D, S, S) int16, or None in an 8-bit domain."""
+        if not self.axial.is_hu:
+            return None
+        return np.stack([self.frame.place(one) for one in self.axial.array])
+
+    def labels_to_grid(self, labels: np.ndarray) -> np.ndarray:
+        """Labels in the frame -> uint8 (D, H, W), each side's edge interpolated, cut at half."""
+        shape = self.axial.shape
+        out = np.zeros(shape, np.uint8)
+        for d in np.flatnonzero(labels.any(axis=(1, 2))):
+            soft = [
+                self.frame.remove((labels[d] == side).astype(np.float32), shape[1:])
+                for side in (1, 2)
+            ]
+            inside = soft[0] + soft[1] >= 0.5
+            out[d] = np.where(inside, np.where(soft[0] >= soft[1], 1, 2), 0)
+        return out
+
+    def map_to_grid(self, values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        """uint8 map in the frame -> uint8 (D, H, W), zero outside `inside`."""
+        shape = self.axial.shape
+        out = np.zeros(shape, np.uint8)
+        for d in np.flatnonzero(values.any(axis=(1, 2))):
+            back = self.frame.remove(values[d].astype(np.float32), shape[1:])
+            out[d] = np.rint(back).astype(np.uint8)
+        out[~inside] = 0
+        return out
