@@ -112,6 +112,16 @@ def test_few_slices_are_enough(chest: SimpleNamespace, stop: int, thickness_mm: 
     assert chest.dice(found == 2, labels == 2) > 0.98
 
 
+def test_a_field_of_view_that_cuts_a_lung(chest: SimpleNamespace) -> None:
+    labels = chest.lungs()
+    hu = chest.chest_hu(labels)
+    cut = np.ascontiguousarray(labels[:, :, :75])
+    result = clean_lungs(cut > 0, SPACING_MM, hu=np.ascontiguousarray(hu[:, :, :75]))
+    assert chest.dice(result.labels == 1, cut == 1) > 0.98
+    assert chest.dice(result.labels == 2, cut == 2) > 0.98
+    assert any("left edge" in note for note in result.notes)
+
+
 def test_a_fine_grid_keeps_its_outline(chest: SimpleNamespace) -> None:
     labels = np.kron(chest.lungs()[14:26], np.ones((1, 4, 4), dtype=np.uint8))
     found = clean_lungs(labels > 0, (5.0, 0.75, 0.75)).labels

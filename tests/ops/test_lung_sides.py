@@ -78,6 +78,13 @@ def test_a_lung_in_two_pieces_keeps_its_side(chest: SimpleNamespace) -> None:
     assert np.array_equal(split_sides(labels > 0, SPACING_MM).labels, labels)
 
 
+def test_a_bent_lung_is_not_cut(chest: SimpleNamespace) -> None:
+    mask = chest.lungs() == 1
+    mask &= ~chest.ellipsoid((20, 70, 35), (20, 35, 6))  # a deep notch from behind
+    split = split_sides(mask, SPACING_MM)
+    assert set(np.unique(split.labels)) == {0, 1}
+
+
 def test_a_single_slice(chest: SimpleNamespace) -> None:
     labels = chest.touching_lungs()[20:21]
     split = split_sides(labels > 0, SPACING_MM)

@@ -96,9 +96,10 @@ class TestIntensities:
         hu = np.random.default_rng(2).integers(-1100, 501, (256, 256)).astype(np.int16)
         hu[0, 0], hu[0, 1] = -1100, 500
         saved = np.rint((hu + 1100.0) * (255 / 1600)).astype(np.uint8)
-        a = frame_image(hu, RECIPE, is_hu=True, is_equalized=False)
-        b = frame_image(saved, RECIPE, is_hu=False, is_equalized=False)
-        assert np.array_equal(a, b)
+        a = frame_image(hu, RECIPE, is_hu=True, is_equalized=True).astype(int)
+        b = frame_image(saved, RECIPE, is_hu=False, is_equalized=True).astype(int)
+        assert np.abs(a - b).max() <= 1  # a tie may round the other way
+        assert np.mean(a == b) > 0.99
 
     def test_normalize(self) -> None:
         out = normalize(np.array([[0, 255]], np.uint8), RECIPE)

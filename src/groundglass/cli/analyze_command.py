@@ -37,6 +37,9 @@ def analyze(
     allow_gaps: Annotated[
         bool, typer.Option("--allow-gaps", help="Go on where slices are missing")
     ] = False,
+    nominal_spacing: Annotated[
+        bool, typer.Option("--nominal-spacing", help="The header's spacing is not real: no ml")
+    ] = False,
     probability: Annotated[
         bool, typer.Option("--probability", help="Also write lesion_probability.nii.gz")
     ] = False,
@@ -69,6 +72,7 @@ def analyze(
         intensity=IntensityChoice.parse(intensity),
         allow_gaps=allow_gaps,
         probability=probability,
+        nominal_spacing=nominal_spacing,
     )
     check_outputs(inputs, out)
 
@@ -97,7 +101,7 @@ def summary_lines(analysis: Analysis) -> list[str]:
     """The result in a few lines for a person."""
     found = analysis.findings
     lungs, lesions = found.lungs, found.lesions
-    lines = [f"{found.scan.id}: {found.diagnosis.sentence}"]
+    lines = [f"{found.scan.id}: {found.diagnosis.statement}"]
     if lungs.total.volume_ml is not None:
         lines.append(
             f"  lungs {lungs.total.volume_ml:.0f} ml (right {lungs.right.volume_ml or 0:.0f}, "

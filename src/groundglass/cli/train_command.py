@@ -65,8 +65,8 @@ def train(
     from groundglass.training.loop import Trainer
     from groundglass.training.select import select_scans
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device is not None:
+        device = _device(device, cuda=torch.cuda.is_available())
     overrides = {"index": index and str(index), "device": device, "threads": threads}
     settings = _settings(recipe, stage, {k: v for k, v in overrides.items() if v is not None})
     console = Console(stderr=True)
@@ -78,6 +78,21 @@ def train(
     del held_out  # their frames are not needed, and a run is long
     _run(Trainer(scans, settings, out), console, stop_after)
     _plot(out, console)
+
+
+def _device(name: str, *, cuda: bool) -> str:
+    """What torch calls it. Raises: SettingsError."""
+    from groundglass.errors import SettingsError
+
+    if name == "auto":
+        return "cuda" if cuda else "cpu"
+    kind, _, number = name.partition(":")
+    if not (name == "cpu" or (cuda and kind == "cuda" and (name == "cuda" or number.isdigit()))):
+        raise SettingsError(
+            f"device is {name!r}",
+            expected="auto, cpu, cuda or cuda:N" if cuda else "auto or cpu: no GPU is usable here",
+        )
+    return name
 
 
 def _settings(recipe: Path, stage: str, overrides: dict[str, Any]) -> TrainSettings:

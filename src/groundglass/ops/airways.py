@@ -10,8 +10,6 @@ from groundglass.ops.body import middle_columns
 from groundglass.ops.coarse import CoarseGrid
 from groundglass.ops.components import ball_dilate, bounding_box, label_components
 
-_FACTOR = 1000.0  # mm^3 in one ml
-
 
 @dataclass(frozen=True)
 class AirwaySettings:
@@ -103,10 +101,7 @@ def _grow(
     settings: AirwaySettings,
 ) -> np.ndarray:
     """Darkest-first growing from the trachea; the last step before a leak wins."""
-    box = bounding_box(trachea)
-    if box is None:
-        return trachea
-    voxel_ml = float(np.prod(spacing_mm)) / _FACTOR
+    voxel_ml = float(np.prod(spacing_mm)) / 1000.0
     accepted = trachea
     volume = float(trachea.sum()) * voxel_ml
     for threshold in settings.lumen_hu:

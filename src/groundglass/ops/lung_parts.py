@@ -16,7 +16,9 @@ class PartSettings:
 
     The largest always is, unless it is `gas_hu` or darker on average. A `large_share` of it is
     enough for another lung or part of one, so long as it does not lie in the lowest third like
-    bowel and stomach gas do. Smaller ones of `fragment_ml` must be within `near_mm` of a lung.
+    bowel and stomach gas do. Smaller ones of `fragment_ml` must be within `near_mm` of a lung and
+    inside the body. (The body is not asked about large ones: a lung that the field of view cuts is
+    open to the outside.)
     """
 
     large_share: float = 0.05
@@ -57,8 +59,6 @@ def keep_lungs(
     if not parts:
         return np.zeros(mask.shape, dtype=bool)
     main, others = parts[0], parts[1:]
-    if _share_inside(labels, main, around) >= 0.5:
-        others = [part for part in others if _share_inside(labels, part, around) >= 0.5]
     kept = np.zeros(int(labels.max()) + 1, dtype=bool)
     kept[main.number] = True
     fragments = []
@@ -67,7 +67,10 @@ def keep_lungs(
             labels, part, main, around, settings
         ):
             kept[part.number] = True
-        elif part.voxels * around.voxel_ml >= settings.fragment_ml:
+        elif (
+            part.voxels * around.voxel_ml >= settings.fragment_ml
+            and _share_inside(labels, part, around) >= 0.5
+        ):
             fragments.append(part)
     if fragments:
         near = ball_dilate(kept[labels], settings.near_mm, around.spacing_mm)

@@ -25,7 +25,8 @@ class SideSettings:
     Lungs that touch are eroded by `step_mm` (or a seventh) more each time, up to `max_erosion_mm`,
     until two cores lie side by side: centers at least `gap_mm` and `gap_share` of the mask's width
     apart from right to left, each with `core_share` of the eroded volume or more, and no core
-    reaching over the line between them with more than `across_share` of itself. The line may lie
+    reaching over the line between them with more than `across_share` of itself. The waist must be
+    shallow: `saddle_share` of the thinner core's depth or less. The line may lie
     `middle_tolerance_mm` off the body's middle. A mask that never parts but is `both_width_mm`
     wide, a quarter of it on either side, is cut straight at its narrowest near the middle.
     """
@@ -37,6 +38,7 @@ class SideSettings:
     core_share: float = 0.03
     across_share: float = 0.25
     middle_tolerance_mm: float = 70.0
+    saddle_share: float = 0.45
     both_width_mm: float = 200.0
     cut_within_mm: float = 30.0
 
@@ -112,7 +114,9 @@ def _find_cores(
     while radius <= settings.max_erosion_mm:
         cores = _side_by_side(distance > radius, spacing_mm, middle, settings)
         if cores is not None:
-            return cores, radius
+            depth_mm = min(float(distance[cores == side].max()) for side in (RIGHT_LUNG, LEFT_LUNG))
+            # a saddle nearly as deep as the lung behind it is a bend of one lung, not a waist
+            return (cores, radius) if radius <= settings.saddle_share * depth_mm else (None, 0.0)
         radius += max(settings.step_mm, 0.15 * radius)
     return None, 0.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,13 @@ import numpy as np
 
 import groundglass
 from groundglass.findings import Findings
+from groundglass.errors import GeometryError
+from groundglass.geometry import axial_order
 from groundglass.intensity import IntensityChoice
-from groundglass.io.read import read_scan
+from groundglass.io.read import read_mask, read_scan
 from groundglass.labels import LESION_LABELS, LUNG_LABELS
 from groundglass.measurement.measure import measure
+from groundglass.metrics.overlap import confusion
 from groundglass.outputs.masks import write_mask, write_probability
 from groundglass.outputs.report.inputs import ReportInputs
 from groundglass.outputs.report.write import write_report
@@ -39,22 +42,27 @@ _REPORTED_PACKAGES = (
 
 @dataclass(frozen=True)
 class AnalyzeOptions:
-    """What the user asked for, apart from input, output and engine."""
+    """What the user asked for, apart from input, output and engine.
+
+    `nominal_spacing`: the header's voxel spacing was not measured, so no ml are reported.
+    """
 
     series: str | None = None
     intensity: IntensityChoice = IntensityChoice()
     allow_gaps: bool = False
     probability: bool = False
+    nominal_spacing: bool = False
     overwrite: bool = True
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A finished analysis: where it lies and what it says."""
+    """A finished analysis: where it lies, what it says, and its Dice with a reference if any."""
 
     folder: Path
     findings: Findings
     run: dict[str, Any]
+    agreement: dict[str, float]
 
 
 def analyze_scan(
@@ -81,6 +89,8 @@ def analyze_scan(
                 intensity=options.intensity,
                 allow_gaps=options.allow_gaps,
             )
+            if options.nominal_spacing:
+                volume = replace(volume, spacing_is_real=False)
         segmentation = cascade.segment(volume, watch)
         with watch.stage("measure"):
             findings = measure(volume, segmentation.lungs, segmentation.lesions)
@@ -109,7 +119,7 @@ def analyze_scan(
             findings.model_dump_json(indent=1) + "\n", encoding="utf-8"
         )
         (partial / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-    return Analysis(folder, findings, run)
+    return Analysis(folder, findings, run, _agreement(masks, segmentation))
 
 
 def _with_notes(findings: Findings, segmentation: Segmentation, scan_id: str | None) -> Findings:
@@ -133,16 +143,36 @@ def _write_masks(
 def _reference_masks(
     reference: dict[str, Path] | None, volume: Volume
 ) -> dict[str, np.ndarray] | None:
+    """Reference labels in the scan's axis order. Raises: GeometryError where grids differ."""
     if not reference:
         return None
-    from groundglass.io.read import read_mask
-
+    axial, order = volume.to_axial()
     masks = {}
     for name, path in reference.items():
         array, affine = read_mask(path)
-        if array.shape == volume.shape and np.allclose(affine, volume.affine, atol=1e-3):
-            masks[name] = array
+        own = axial_order(affine)
+        turned = own.apply_to_affine(affine, array.shape)
+        array = own.apply(array)
+        if array.shape != axial.shape or not np.allclose(turned, axial.affine, atol=0.05):
+            raise GeometryError(
+                f"reference {path.name} of shape {array.shape} lies on another grid",
+                expected=f"the scan's grid of shape {axial.shape}",
+            )
+        masks[name] = np.ascontiguousarray(order.undo(array))
     return masks
+
+
+def _agreement(
+    masks: dict[str, np.ndarray] | None, segmentation: Segmentation
+) -> dict[str, float]:
+    """Dice of each region with its reference."""
+    out = {}
+    for name, reference in (masks or {}).items():
+        ours = (segmentation.lungs if name == "lungs" else segmentation.lesions) > 0
+        dice = confusion(ours, reference > 0).dice
+        if dice is not None:
+            out[name] = dice
+    return out
 
 
 def _run_record(
@@ -184,6 +214,7 @@ def _run_record(
             "lung_step_mm": cascade.settings.lung_step_mm,
             "flips": cascade.settings.flips,
             "allow_gaps": options.allow_gaps,
+            "nominal_spacing": options.nominal_spacing,
         },
         "slices_seen": segmentation.slices_seen,
         "versions": {"python": platform.python_version(), **_package_versions()},

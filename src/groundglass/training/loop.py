@@ -70,7 +70,9 @@ class Trainer:
         self.device = torch.device(settings.device)
         self.samples = Samples(scans, settings)
         network = build_network(settings.network, base=settings.base)
-        self.network = network.to(self.device).to(memory_format=torch.channels_last)
+        self.network = network.to(  # pyright: ignore[reportCallIssue] - torch's types lack it
+            self.device, memory_format=torch.channels_last
+        )
         self.optimizer = _optimizer(self.network, settings)
         self.loss = SegmentationLoss()
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
