@@ -7,6 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from groundglass.phantom.chest import Phantom, make_phantom
+from groundglass.phantom.settings import PhantomSettings
+from groundglass.weights.store import Weights
+
+from .made_weights import write_rule_weights, write_tiny_weights
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -23,3 +29,21 @@ def data_dir() -> Path:
     if not (folder / "covid19-ct-seg").is_dir():
         pytest.skip(f"real scans not at {folder}; set GROUNDGLASS_DATA to run this")
     return folder
+
+
+@pytest.fixture(scope="session")
+def rule_weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    """Weights that find lungs and lesions on phantoms by a rule; they need no torch."""
+    return write_rule_weights(tmp_path_factory.mktemp("weights") / "rule")
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    """A tiny RAIU-Net of random numbers, exported as a finished training is."""
+    return write_tiny_weights(tmp_path_factory.mktemp("weights") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def small_chest() -> Phantom:
+    """A chest of 16x72x88 voxels in HU with lesions in both lungs."""
+    return make_phantom(PhantomSettings(shape=(16, 72, 88), seed=5, involvement=0.2, noise_hu=8))

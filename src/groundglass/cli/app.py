@@ -16,7 +16,7 @@ from groundglass.cli.prepare_command import prepare
 from groundglass.cli.schema_command import schema
 from groundglass.cli.train_command import train
 from groundglass.cli.weights_command import weights_app
-from groundglass.errors import GroundglassError
+from groundglass.errors import GroundglassError, SettingsError
 
 NOTICE = "Research use only. Not a medical device."
 
@@ -62,7 +62,7 @@ def main() -> None:
         app()
     except GroundglassError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)

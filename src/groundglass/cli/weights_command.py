@@ -1,4 +1,4 @@
-"""`groundglass weights`: what weights are here, where they come from, and whether they are whole."""
+"""`groundglass weights`: what weights are here, where they come from, whether they are whole."""
 
 from __future__ import annotations
 
@@ -80,3 +80,39 @@ def export(
     from groundglass.weights.store import export_weights, find_weights
 
     typer.echo(str(export_weights(find_weights(name), destination)))
+
+
+@weights_app.command("pack")
+def pack(
+    lungs: Annotated[Path, typer.Option(help="Run folder of `train lungs`")],
+    lesions: Annotated[Path, typer.Option(help="Run folder of `train lesions`")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the weights")],
+    name: Annotated[str, typer.Option(help="Name that --weights takes")],
+    version: Annotated[str, typer.Option(help="Version of the weights")],
+    title: Annotated[str, typer.Option(help="One line on what they are")],
+    license_name: Annotated[str, typer.Option("--license", help="Licence of the weights")],
+    data: Annotated[list[str], typer.Option(help="Training data, with source; repeatable")],
+    accuracy: Annotated[
+        Path | None, typer.Option(help="JSON with what was measured, stored as it is")
+    ] = None,
+    hardware: Annotated[str, typer.Option(help="What the runs ran on")] = "",
+) -> None:
+    """Make weights for analysis from two training runs (extra `train`)."""
+    import json
+
+    from groundglass.errors import MissingExtraError, SettingsError
+
+    measured = {}
+    if accuracy is not None:
+        try:
+            measured = json.loads(accuracy.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"--accuracy {accuracy} is no JSON file: {error}") from error
+    try:
+        from groundglass.training.pack import PackSettings, pack_weights
+    except ImportError as error:
+        raise MissingExtraError("torch and onnx", "train", "weights pack") from error
+    settings = PackSettings(name, version, title, license_name, tuple(data), measured, hardware)
+    manifest = pack_weights(lungs, lesions, out, settings)
+    for stage, entry in manifest.stages.items():
+        typer.echo(f"{stage}: {entry.onnx.sha256}  {out / entry.onnx.file}")

@@ -94,6 +94,33 @@ def normalize(image: np.ndarray, recipe: SliceRecipe) -> np.ndarray:
     )
 
 
+def grown_mask(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Lung mask (S, S) -> uint8 0/1, grown by `radius` pixels to keep pleural lesions whole."""
+    out = mask.astype(np.uint8)
+    if radius <= 0:
+        return out
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.dilate(out, kernel)
+
+
+def lung_input(image: np.ndarray, recipe: SliceRecipe) -> np.ndarray:
+    """What the lung network sees: the image (S, S) uint8 -> float32 (network H, network W)."""
+    return normalize(resize_image(image, recipe.network_size), recipe)
+
+
+def lesion_input(
+    image: np.ndarray, lungs: np.ndarray, box: LungBox, recipe: SliceRecipe
+) -> np.ndarray:
+    """What the lesion network sees: the image's box times the grown lung mask.
+
+    The mask is cut at one half after scaling, as masks are in training, so that lungs end in a
+    sharp edge at every scale. Shape: (S, S) uint8, (S, S) -> float32 (network H, network W).
+    """
+    grown = grown_mask(lungs > 0, recipe.mask_margin)
+    shown = (box.crop(grown * np.uint8(255)) > 127).astype(np.uint8)
+    return normalize(box.crop(image) * shown, recipe)
+
+
 def is_equalized(array: np.ndarray, intensity: Intensity, recipe: SliceRecipe) -> bool:
     """Whether an 8-bit scan (D, H, W) has been through CLAHE already.
 

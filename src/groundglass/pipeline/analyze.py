@@ -206,12 +206,16 @@ def _run_record(
             "name": manifest.name,
             "version": manifest.version,
             "license": manifest.license,
-            "sha256": {s: stage.onnx.sha256 for s, stage in manifest.stages.items()},
+            "sha256": {
+                name: (stage.safetensors if cascade.engine == "torch" else stage.onnx).sha256
+                for name, stage in manifest.stages.items()
+            },
         },
         "recipe": {s: stage.recipe for s, stage in manifest.stages.items()},
         "engine": {"name": cascade.engine, "device": cascade.device},
         "settings": {
             "lung_step_mm": cascade.settings.lung_step_mm,
+            "hu_lungs": cascade.settings.hu_lungs,
             "flips": cascade.settings.flips,
             "allow_gaps": options.allow_gaps,
             "nominal_spacing": options.nominal_spacing,

@@ -62,16 +62,18 @@ def analyze_cohort(
     """Analyze every job and write OUT/cohort.csv after each, so that a kill loses no row.
 
     With `resume`, whole results are taken as they are; the model is loaded only if needed.
+    Raises: OutputError where OUT cannot be made or written; whatever `load_cascade` raises,
+    for without a model no scan can be analyzed.
     """
     rows: list[CohortRow] = []
     cascade: Cascade | None = None
-    out.mkdir(parents=True, exist_ok=True)
+    _make_folder(out)
     for job in jobs:
         began = time.perf_counter()
         row = _done_before(job) if resume else None
         if row is None:
+            cascade = cascade or load_cascade()
             try:
-                cascade = cascade or load_cascade()
                 analysis = analyze_scan(
                     job.path, job.folder, cascade, options=options, scan_id=job.scan_id
                 )
@@ -81,7 +83,7 @@ def analyze_cohort(
                 )
             except GroundglassError as error:
                 row = CohortRow(job.scan_id, str(job.path), "failed", error=str(error))
-            except (MemoryError, OSError, ValueError, ArithmeticError, LookupError) as error:
+            except Exception as error:
                 # A scan that trips over something nobody foresaw must not cost the others.
                 log.exception("unexpected failure on %s", job.path)
                 text = f"unexpected {type(error).__name__}: {error}"
@@ -91,6 +93,17 @@ def analyze_cohort(
         if on_row is not None:
             on_row(row)
     return rows
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{out} cannot be made ({error.strerror or error})",
+            expected="a folder",
+            remedy="Choose another -o",
+        ) from error
 
 
 def _done_before(job: CohortJob) -> CohortRow | None:
@@ -107,10 +120,19 @@ def _done_before(job: CohortJob) -> CohortRow | None:
 
 
 def check_outputs(inputs: Sequence[Path], out: Path) -> None:
-    """Raises: OutputError where OUT lies inside an input folder: results would become input."""
-    target = out.absolute()
+    """Raises: OutputError where OUT lies inside an input folder: results would become input.
+
+    Also where one file is given that lies in OUT: replacing an older result would remove it.
+    """
+    target = out.resolve()
     for path in inputs:
-        source = path.absolute()
+        source = path.resolve()
+        if len(inputs) == 1 and source.parent == target:
+            raise OutputError(
+                f"input {path} lies inside the output {out}",
+                expected="a folder for results alone",
+                remedy="Choose another -o",
+            )
         if source.is_dir() and (target == source or source in target.parents):
             raise OutputError(
                 f"output {out} lies inside the input {path}",

@@ -8,16 +8,16 @@ import cv2
 import numpy as np
 
 from groundglass.errors import NoLungError
-from groundglass.ops.lung_mask import clean_lungs
+from groundglass.ops.lung_mask import LungSettings, clean_lungs
 from groundglass.ops.slice_image import (
     Frame,
     LungBox,
     frame_image,
     is_equalized,
-    normalize,
-    resize_image,
+    lesion_input,
+    lung_input,
 )
-from groundglass.predictor.engine import Engine, load_engine
+from groundglass.predictor.engine import load_engine
 from groundglass.predictor.stopwatch import Stopwatch
 from groundglass.recipe import SliceRecipe
 from groundglass.volume import Volume
@@ -30,11 +30,13 @@ BATCH = 4
 @dataclass(frozen=True)
 class CascadeSettings:
     """`lung_step_mm`: the lung network sees a slice at least every so many mm and the slices
-    between are interpolated; 0 means every slice (exact). `flips`: average the lesion network
-    over the mirrored slice too, at twice its time.
+    between are interpolated; 0 means every slice (exact). `hu_lungs`: in HU, join the network's
+    lungs with the aerated lung found by density. `flips`: average the lesion network over the
+    mirrored slice too, at twice its time.
     """
 
     lung_step_mm: float = 3.0
+    hu_lungs: bool = True
     flips: bool = False
 
 
@@ -110,8 +112,7 @@ class Cascade:
         seen = np.empty((picks.size, *size), np.float32)
         for start in range(0, picks.size, BATCH):
             chosen = picks[start : start + BATCH]
-            images = [resize_image(frames.image(d, recipe), size) for d in chosen]
-            batch = np.stack([normalize(image, recipe) for image in images])[:, None]
+            batch = np.stack([lung_input(frames.image(d, recipe), recipe) for d in chosen])[:, None]
             seen[start : start + BATCH] = _sigmoid(self._lungs.logits(batch))[:, 0]
         edge = recipe.frame_size
         out = np.empty((depth, edge, edge), np.float32)
@@ -135,7 +136,8 @@ class Cascade:
                 expected=f"at least {self._lung_recipe.threshold:g}",
                 remedy="Check the scan with `groundglass inspect`; overrule with --intensity",
             )
-        result = clean_lungs(probability, frames.spacing_mm, hu=frames.hu())
+        settings = LungSettings(threshold=self._lung_recipe.threshold)
+        result = clean_lungs(probability, frames.spacing_mm, hu=frames.hu(), settings=settings)
         return result.labels, result.notes
 
     def _lesion_probability(self, frames: _Frames, labels: np.ndarray) -> tuple[np.ndarray, int]:
@@ -147,13 +149,7 @@ class Cascade:
         box = LungBox.around(lungs.any(axis=0), recipe)
         for start in range(0, slices.size, BATCH):
             chosen = slices[start : start + BATCH]
-            shown = [
-                normalize(
-                    box.crop(frames.image(d, recipe) * grown_mask(lungs[d], recipe.mask_margin)),
-                    recipe,
-                )
-                for d in chosen
-            ]
+            shown = [lesion_input(frames.image(d, recipe), lungs[d], box, recipe) for d in chosen]
             batch = np.stack(shown)[:, None]
             chance = _sigmoid(self._lesions.logits(batch))[:, 0]
             if self.settings.flips:
@@ -165,17 +161,8 @@ class Cascade:
         return out, int(slices.size)
 
 
-def grown_mask(mask: np.ndarray, radius: int) -> np.ndarray:
-    """Lung mask (S, S) -> uint8 0/1, grown by `radius` pixels so that pleural lesions stay whole."""
-    out = mask.astype(np.uint8)
-    if radius <= 0:
-        return out
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return cv2.dilate(out, kernel)
-
-
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-logits))
+    return 1.0 / (1.0 + np.exp(np.minimum(-logits, 80.0)))  # 80: exp stays finite in float32
 
 
 class _Frames:

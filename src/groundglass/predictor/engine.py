@@ -1,4 +1,4 @@
-"""Engines: what runs a network. One protocol; ONNX Runtime by default, torch and OpenVINO beside."""
+"""Engines: what runs a network. One protocol; ONNX Runtime by default, torch, OpenVINO beside."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ class OpenVinoEngine:
         except ImportError as error:
             raise MissingExtraError("openvino", "openvino", "--engine openvino") from error
         core = openvino.Core()
-        model = core.read_model(model=path.read_bytes())
-        self._model = core.compile_model(
-            model,
-            "CPU",
-            {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": usable_threads()},
-        )
+        hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": usable_threads()}
+        try:
+            model = core.read_model(model=path.read_bytes())
+            self._model = core.compile_model(model, "CPU", hints)
+        except Exception as error:
+            raise WeightsError(f"OpenVINO cannot load {path}: {error}") from error
 
     def logits(self, batch: np.ndarray) -> np.ndarray:
         return np.asarray(self._model(batch)[0])
@@ -125,10 +125,16 @@ class TorchEngine:
                 remedy="Use --device cpu",
             )
         entry = weights.manifest.stages[stage]
-        tensors = load_file(weights.path(stage, "safetensors"))
+        path = weights.path(stage, "safetensors")
         network = build_network(entry.network, base=entry.base)
-        state = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-        network.load_state_dict(state)
+        try:
+            tensors = load_file(path)
+            state = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+            network.load_state_dict(state)
+        except Exception as error:
+            raise WeightsError(
+                f"torch cannot load {path} into {entry.network} of base {entry.base}: {error}"
+            ) from error
         self._torch = torch
         self._device = torch.device(device)
         self._network = network.eval().to(self._device, memory_format=torch.channels_last)

@@ -131,13 +131,17 @@ class Trainer:
                 self.average[name].copy_(value)
 
     def _progress(self, loss: float, window: list[tuple[int, float]]) -> Progress:
-        pixel_rate = sum(batch for batch, _ in window) / sum(spent for _, spent in window)
+        rate = sum(batch for batch, _ in window) / sum(spent for _, spent in window)
         phase, within = self.settings.phase_at(self.step - 1)
         pixels = phase.size[0] * phase.size[1]
+        before = self.step - within - 1  # steps of earlier phases
         left = (phase.steps - within - 1) * phase.batch
-        after = self.settings.phases[self.settings.phases.index(phase) + 1 :]
-        left += sum(p.steps * p.batch * p.size[0] * p.size[1] / pixels for p in after)
-        return Progress(self.step, self.settings.total_steps, loss, pixel_rate, left / pixel_rate)
+        begin = 0
+        for later in self.settings.phases:
+            if begin > before:
+                left += later.steps * later.batch * later.size[0] * later.size[1] / pixels
+            begin += later.steps
+        return Progress(self.step, self.settings.total_steps, loss, rate, left / rate)
 
     def _save(self, rows: list[tuple[int, float, float]]) -> None:
         state = TrainingState(
@@ -184,7 +188,7 @@ class Trainer:
         path.write_text("\n".join(kept) + "\n", encoding="utf-8")
 
 
-_MAY_CHANGE = {"phases", "index", "checkpoint_every", "evaluate_every", "threads", "device"}
+_MAY_CHANGE = {"phases", "index", "checkpoint_every", "threads", "device"}
 """What may differ when a run goes on; phases, to make it longer or finish it sooner."""
 
 

@@ -68,7 +68,6 @@ class TrainSettings(_Frozen):
     every: int = Field(default=1, ge=1)
     seed: int = 0
     checkpoint_every: int = Field(default=50, ge=1)
-    evaluate_every: int = Field(default=0, ge=0)
     threads: int = Field(default=0, ge=0)
     device: str = "cpu"
     mixed_precision: bool = False
@@ -79,10 +78,11 @@ class TrainSettings(_Frozen):
 
     def phase_at(self, step: int) -> tuple[Phase, int]:
         """The phase that `step` (0-based) belongs to, and the step within it."""
+        within = step
         for phase in self.phases:
-            if step < phase.steps:
-                return phase, step
-            step -= phase.steps
+            if within < phase.steps:
+                return phase, within
+            within -= phase.steps
         raise SettingsError(f"step {step} lies past the last phase of run {self.name!r}")
 
     @classmethod

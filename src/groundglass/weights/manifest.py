@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from groundglass.errors import WeightsError
+from groundglass.errors import SettingsError, WeightsError
 from groundglass.recipe import SliceRecipe
 
 MANIFEST_NAME = "manifest.json"
@@ -20,10 +20,10 @@ class _Frozen(BaseModel):
 
 
 class WeightsFile(_Frozen):
-    """A file beside the manifest and its SHA-256."""
+    """A file beside the manifest (a plain name, so that nothing else is read) and its SHA-256."""
 
-    file: str
-    sha256: str
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Stage(_Frozen):
@@ -62,7 +62,7 @@ class WeightsManifest(_Frozen):
         """Read `folder`/manifest.json. Raises: WeightsError where it is missing or damaged."""
         path = folder / MANIFEST_NAME
         try:
-            manifest = cls.model_validate_json(path.read_text(encoding="utf-8"))
+            manifest = cls.model_validate_json(path.read_bytes())
         except OSError as error:
             raise WeightsError(
                 f"weights folder {folder} has no readable {MANIFEST_NAME}",
@@ -70,10 +70,24 @@ class WeightsManifest(_Frozen):
             ) from error
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise WeightsError(f"{path} is damaged at {where}: {first['msg']}") from error
+            where = ".".join(map(str, first["loc"])) or "its first level"
+            raise WeightsError(
+                f"{path} is damaged at {where}: {first['msg']}",
+                remedy="Import or install the weights again",
+            ) from error
         if sorted(manifest.stages) != sorted(STAGES):
             raise WeightsError(
                 f"{path} has stages {sorted(manifest.stages)}", expected=" and ".join(STAGES)
             )
+        for name, stage in manifest.stages.items():
+            _check_recipe(path, name, stage)
         return manifest
+
+
+def _check_recipe(path: Path, name: str, stage: Stage) -> None:
+    try:
+        recipe = stage.slice_recipe()
+    except (SettingsError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path} has a bad recipe for {name}: {error}") from error
+    if recipe.stage != name:
+        raise WeightsError(f"{path} has the recipe of {recipe.stage} at {name}", expected=name)

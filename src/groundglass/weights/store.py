@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from groundglass.errors import WeightsError
 from groundglass.weights.manifest import MANIFEST_NAME, WeightsManifest
+
+log = logging.getLogger(__name__)
 
 DEFAULT_WEIGHTS = "chs-net"
 _SHIPPED = Path(__file__).resolve().parent / "shipped"
@@ -67,13 +71,22 @@ def user_folder() -> Path:
 
 
 def list_weights() -> list[Weights]:
-    """All weights that can be used by name; an imported set shadows a shipped one."""
+    """All weights that can be used by name; an imported set shadows a shipped one.
+
+    A damaged set is left out with a warning, so that it does not stop the use of the others.
+    """
     found: dict[str, Weights] = {}
     for root in (_SHIPPED, user_folder()):
         if not root.is_dir():
             continue
         for manifest in sorted(root.glob(f"*/{MANIFEST_NAME}")):
-            weights = Weights(manifest.parent, WeightsManifest.read(manifest.parent))
+            if manifest.parent.name.startswith("."):  # an import that was killed
+                continue
+            try:
+                weights = Weights(manifest.parent, WeightsManifest.read(manifest.parent))
+            except WeightsError as error:
+                log.warning("%s", error)
+                continue
             found[weights.manifest.name] = weights
     return [found[name] for name in sorted(found)]
 
@@ -81,11 +94,14 @@ def list_weights() -> list[Weights]:
 def find_weights(name: str = DEFAULT_WEIGHTS) -> Weights:
     """Weights by name, or from a folder that holds a manifest.
 
-    Raises: WeightsError listing what there is.
+    Raises: WeightsError where they are damaged, or are not here: then it lists what there is.
     """
     folder = Path(name)
     if (folder / MANIFEST_NAME).is_file():
         return Weights(folder, WeightsManifest.read(folder))
+    imported = user_folder() / name
+    if (imported / MANIFEST_NAME).is_file():  # no other set takes the place of a damaged one
+        return Weights(imported, WeightsManifest.read(imported))
     known = list_weights()
     for weights in known:
         if weights.manifest.name == name:
@@ -100,31 +116,51 @@ def find_weights(name: str = DEFAULT_WEIGHTS) -> Weights:
 def import_weights(source: Path, *, replace: bool = False) -> Weights:
     """Copy weights from an exported zip or a folder into the user's folder, checked first.
 
-    Raises: WeightsError where they are damaged, or there already under that name.
+    Raises: WeightsError where they are damaged, there already under that name, or cannot be
+    written.
     """
     root = user_folder()
-    root.mkdir(parents=True, exist_ok=True)
     partial = root / f".import.partial-{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
     try:
+        root.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
         if source.is_dir():
-            shutil.copytree(source, partial)
+            _copy(source, partial)
         else:
             _unpack(source, partial)
         weights = Weights(partial, WeightsManifest.read(partial))
         weights.verify()
         final = root / _safe_name(weights.manifest.name)
-        if final.exists():
-            if not replace:
-                raise WeightsError(
-                    f"weights {weights.manifest.name!r} are already imported at {final}",
-                    remedy="Add --replace to put the new ones in their place",
-                )
-            shutil.rmtree(final)
-        partial.rename(final)
+        if final.exists() and not replace:
+            raise WeightsError(
+                f"weights {weights.manifest.name!r} are already imported at {final}",
+                remedy="Add --replace to put the new ones in their place",
+            )
+        _put_in_place(partial, final)
+    except OSError as error:
+        raise WeightsError(
+            f"weights cannot be written to {root} ({error.strerror or error})",
+            remedy="Check that it is a writable folder, or set GROUNDGLASS_WEIGHTS to another",
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Weights(final, weights.manifest)
+
+
+def _put_in_place(partial: Path, final: Path) -> None:
+    """Rename, so that a kill leaves the old set or the new one."""
+    aside = final.with_name(f".{final.name}.old-{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    if final.exists():
+        final.rename(aside)
+    try:
+        partial.rename(final)
+    except OSError:
+        if aside.exists():
+            aside.rename(final)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def export_weights(weights: Weights, destination: Path) -> Path:
@@ -132,7 +168,7 @@ def export_weights(weights: Weights, destination: Path) -> Path:
     weights.verify()
     partial = destination.with_name(f".{destination.name}.partial-{os.getpid()}")
     try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        with zipfile.ZipFile(partial, "w", strict_timestamps=False) as archive:
             for path in sorted(weights.folder.iterdir()):
                 if path.is_file():
                     archive.write(path, path.name)
@@ -145,9 +181,17 @@ def export_weights(weights: Weights, destination: Path) -> Path:
 
 
 def _safe_name(name: str) -> str:
-    if not name or name != "".join(c for c in name if c.isalnum() or c in "-_."):
+    if name.startswith(".") or not name or not all(c.isalnum() or c in "-_." for c in name):
         raise WeightsError(f"weights name is {name!r}", expected="letters, digits, '-', '_', '.'")
     return name
+
+
+def _copy(source: Path, destination: Path) -> None:
+    """Copy the plain files of a folder of weights."""
+    WeightsManifest.read(source)  # before anything is copied
+    for path in source.iterdir():
+        if path.is_file():
+            shutil.copyfile(path, destination / path.name)
 
 
 def _unpack(source: Path, destination: Path) -> None:
@@ -157,15 +201,27 @@ def _unpack(source: Path, destination: Path) -> None:
             members = archive.infolist()
             if sum(member.file_size for member in members) > _LARGEST_IMPORT_BYTES:
                 raise WeightsError(f"{source} unpacks to more than 4 GiB", expected="weights")
-            destination.mkdir()
             for member in members:
-                if member.is_dir() or PurePosixPath(member.filename).name != member.filename:
+                if not _is_plain(member.filename):
                     raise WeightsError(
                         f"{source} holds {member.filename!r}", expected="plain files, no folders"
                     )
+            for member in members:
                 (destination / member.filename).write_bytes(archive.read(member))
-    except (OSError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,  # encrypted
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise WeightsError(
             f"{source} cannot be read as a zip: {error}",
             expected="a zip that `groundglass weights export` wrote, or a folder",
         ) from error
+
+
+def _is_plain(filename: str) -> bool:
+    name = PurePosixPath(filename).name
+    return name == filename and name != ".." and not set(name) & set("\\:")
