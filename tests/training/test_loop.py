@@ -12,8 +12,8 @@ import torch
 
 from groundglass.datasets.index import PreparedScan
 from groundglass.errors import SettingsError, WeightsError
-from groundglass.training.checkpoint import load_state
-from groundglass.training.loop import CHECKPOINT, CURVE, Progress, Trainer, learning_rate
+from groundglass.training.checkpoint import STATE_NAME, load_state
+from groundglass.training.loop import CURVE, Progress, Trainer, learning_rate
 from groundglass.training.settings import Phase, TrainSettings
 
 
@@ -30,7 +30,7 @@ def kill_after(step: int):
 
 
 def assert_equal_states(one: Path, other: Path) -> None:
-    a, b = load_state(one / CHECKPOINT), load_state(other / CHECKPOINT)
+    a, b = load_state(one / STATE_NAME), load_state(other / STATE_NAME)
     assert a.step == b.step
     for part in ("model", "average", "optimizer"):
         left, right = getattr(a, part), getattr(b, part)
@@ -106,7 +106,7 @@ def test_other_settings_are_refused(
 def test_a_damaged_checkpoint_is_refused(
     tmp_path: Path, scans: list[PreparedScan], tiny: TrainSettings
 ) -> None:
-    (tmp_path / CHECKPOINT).write_bytes(b"not a checkpoint")
+    (tmp_path / STATE_NAME).write_bytes(b"not a checkpoint")
     with pytest.raises(WeightsError, match="cannot be read"):
         Trainer(scans, tiny, tmp_path)
 
@@ -120,7 +120,7 @@ def test_progress_counts_and_the_average_moves(
     assert all(math.isfinite(one.loss) and one.slices_per_second > 0 for one in seen)
     assert seen[0].seconds_left > 0
     assert seen[-1].seconds_left == 0
-    state = load_state(tmp_path / CHECKPOINT)
+    state = load_state(tmp_path / STATE_NAME)
     assert state.model.keys() == state.average.keys()
     assert any(not torch.equal(state.model[n], state.average[n]) for n in state.model)
     assert TrainSettings.model_validate(state.settings) == tiny

@@ -161,7 +161,7 @@ class TestExportAndImport:
     def test_an_imported_name_is_kept_unless_replaced(self, tmp_path: Path, user: Path) -> None:
         import_weights(self.zipped(tmp_path))
         newer = write_weights(tmp_path / "newer", name="mine", version="2").folder
-        with pytest.raises(WeightsError, match="already imported at .*--replace"):
+        with pytest.raises(WeightsError, match=r"already imported at .*--replace"):
             import_weights(newer)
         assert find_weights("mine").manifest.version == "1"
         import_weights(newer, replace=True)
@@ -179,9 +179,7 @@ class TestExportAndImport:
         assert left(user) == ["mine"]
 
     @pytest.mark.parametrize("name", ["../evil", "a/b", "..", "/abs", "c:\\evil", "..\\evil"])
-    def test_a_zip_that_reaches_out_is_refused(
-        self, tmp_path: Path, user: Path, name: str
-    ) -> None:
+    def test_a_zip_that_reaches_out_is_refused(self, tmp_path: Path, user: Path, name: str) -> None:
         archive = self.zipped(tmp_path)
         with zipfile.ZipFile(archive, "a") as stream:
             stream.writestr(name, "x")
@@ -221,7 +219,7 @@ class TestExportAndImport:
 
     def test_a_user_folder_that_cannot_be_written(self, tmp_path: Path, user: Path) -> None:
         user.write_text("a file in the way")
-        with pytest.raises(WeightsError, match="cannot be written to .*GROUNDGLASS_WEIGHTS"):
+        with pytest.raises(WeightsError, match=r"cannot be written to .*GROUNDGLASS_WEIGHTS"):
             import_weights(write_weights(tmp_path / "w").folder)
 
     def test_a_set_with_a_file_too_few(self, tmp_path: Path, user: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 import groundglass
-from groundglass.findings import Findings
 from groundglass.errors import GeometryError
+from groundglass.findings import Findings
 from groundglass.geometry import axial_order
 from groundglass.intensity import IntensityChoice
 from groundglass.io.read import read_mask, read_scan
@@ -48,7 +48,7 @@ class AnalyzeOptions:
     """
 
     series: str | None = None
-    intensity: IntensityChoice = IntensityChoice()
+    intensity: IntensityChoice = field(default_factory=IntensityChoice)
     allow_gaps: bool = False
     probability: bool = False
     nominal_spacing: bool = False
@@ -162,9 +162,7 @@ def _reference_masks(
     return masks
 
 
-def _agreement(
-    masks: dict[str, np.ndarray] | None, segmentation: Segmentation
-) -> dict[str, float]:
+def _agreement(masks: dict[str, np.ndarray] | None, segmentation: Segmentation) -> dict[str, float]:
     """Dice of each region with its reference."""
     out = {}
     for name, reference in (masks or {}).items():
@@ -215,7 +213,7 @@ def _run_record(
         "engine": {"name": cascade.engine, "device": cascade.device},
         "settings": {
             "lung_step_mm": cascade.settings.lung_step_mm,
-            "hu_lungs": cascade.settings.hu_lungs,
+            "density_lungs": cascade.settings.density_lungs,
             "flips": cascade.settings.flips,
             "allow_gaps": options.allow_gaps,
             "nominal_spacing": options.nominal_spacing,

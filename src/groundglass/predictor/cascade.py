@@ -30,13 +30,13 @@ BATCH = 4
 @dataclass(frozen=True)
 class CascadeSettings:
     """`lung_step_mm`: the lung network sees a slice at least every so many mm and the slices
-    between are interpolated; 0 means every slice (exact). `hu_lungs`: in HU, join the network's
-    lungs with the aerated lung found by density. `flips`: average the lesion network over the
-    mirrored slice too, at twice its time.
+    between are interpolated; 0 means every slice (exact). `density_lungs`: join the network's
+    lungs with the aerated lung found by density, in HU and in plain 8 bit. `flips`: average the
+    lesion network over the mirrored slice too, at twice its time.
     """
 
     lung_step_mm: float = 3.0
-    hu_lungs: bool = True
+    density_lungs: bool = True
     flips: bool = False
 
 
@@ -195,10 +195,8 @@ class _Frames:
             )
         return self._images[key]
 
-    def hu(self) -> np.ndarray | None:
-        """HU in the frames (D, S, S) int16, or None in an 8-bit domain."""
-        if not self.axial.is_hu:
-            return None
+    def values(self) -> np.ndarray:
+        """The scan's own values in the frames (D, S, S): int16 HU or uint8."""
         return np.stack([self.frame.place(one) for one in self.axial.array])
 
     def labels_to_grid(self, labels: np.ndarray) -> np.ndarray:

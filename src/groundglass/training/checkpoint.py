@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from groundglass.errors import WeightsError
 
 FORMAT = "groundglass-training-1"
+STATE_NAME = "state.safetensors"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,23 @@ def load_state(path: Path) -> TrainingState:
         part("a"),
         part("o"),
     )
+
+
+def load_start(path: Path) -> dict[str, torch.Tensor]:
+    """Weights to begin a run with: a run folder's running average, or a .safetensors file.
+
+    Raises: WeightsError where neither is there or readable.
+    """
+    if path.is_dir():
+        return load_state(path / STATE_NAME).average
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"start_from {path} cannot be read: {error}",
+            expected="a run folder or a .safetensors file of weights",
+        ) from error
+    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
 
 
 def flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -14,12 +14,14 @@ import torch
 from torch import nn
 
 from groundglass.datasets.index import PreparedScan
-from groundglass.errors import SettingsError
+from groundglass.errors import SettingsError, WeightsError
 from groundglass.losses.segmentation import SegmentationLoss
 from groundglass.networks.build import build_network
 from groundglass.training.checkpoint import (
+    STATE_NAME,
     TrainingState,
     flatten_optimizer,
+    load_start,
     load_state,
     restore_optimizer,
     save_state,
@@ -29,7 +31,6 @@ from groundglass.training.settings import Phase, TrainSettings
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT = "state.safetensors"
 CURVE = "curve.csv"
 
 
@@ -70,6 +71,8 @@ class Trainer:
         self.device = torch.device(settings.device)
         self.samples = Samples(scans, settings)
         network = build_network(settings.network, base=settings.base)
+        if settings.start_from is not None:
+            _start_from(network, Path(settings.start_from))
         self.network = network.to(  # pyright: ignore[reportCallIssue] - torch's types lack it
             self.device, memory_format=torch.channels_last
         )
@@ -153,7 +156,7 @@ class Trainer:
             flatten_optimizer(self.optimizer),
         )
         self._append_curve(rows)
-        save_state(self.folder / CHECKPOINT, state)
+        save_state(self.folder / STATE_NAME, state)
 
     def _append_curve(self, rows: list[tuple[int, float, float]]) -> None:
         path = self.folder / CURVE
@@ -165,7 +168,7 @@ class Trainer:
             writer.writerows((step, f"{loss:.6f}", f"{rate:.3e}") for step, loss, rate in rows)
 
     def _resume(self) -> None:
-        path = self.folder / CHECKPOINT
+        path = self.folder / STATE_NAME
         if not path.exists():
             (self.folder / CURVE).unlink(missing_ok=True)
             return
@@ -188,7 +191,17 @@ class Trainer:
         path.write_text("\n".join(kept) + "\n", encoding="utf-8")
 
 
-_MAY_CHANGE = {"phases", "index", "checkpoint_every", "threads", "device"}
+def _start_from(network: nn.Module, path: Path) -> None:
+    try:
+        network.load_state_dict(load_start(path))
+    except RuntimeError as error:
+        raise WeightsError(
+            f"start_from {path} holds another network",
+            expected="the network that this run trains",
+        ) from error
+
+
+_MAY_CHANGE = {"phases", "index", "start_from", "checkpoint_every", "threads", "device"}
 """What may differ when a run goes on; phases, to make it longer or finish it sooner."""
 
 

@@ -21,8 +21,7 @@ from torch import nn
 from groundglass.errors import WeightsError
 from groundglass.networks.build import build_network
 from groundglass.recipe import SliceRecipe
-from groundglass.training.checkpoint import load_state
-from groundglass.training.loop import CHECKPOINT
+from groundglass.training.checkpoint import STATE_NAME, load_state
 from groundglass.weights.manifest import MANIFEST_NAME, Stage, WeightsFile, WeightsManifest
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ def pack_weights(
     stages: dict[str, Stage] = {}
     held_out: set[str] = set()
     for name, run in (("lungs", lungs), ("lesions", lesions)):
-        state = load_state(run / CHECKPOINT)
+        state = load_state(run / STATE_NAME)
         recipe = SliceRecipe.from_dict(state.settings["recipe"])
         if recipe.stage != name:
             raise WeightsError(f"run {run} trained {recipe.stage}", expected=name)

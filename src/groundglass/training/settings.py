@@ -49,7 +49,9 @@ class TrainSettings(_Frozen):
     """One run: what is trained, on what, for how long.
 
     `hold_out` names scans never trained on; every scan of their group is left out with them.
-    `healthy_share` is the share of training slices drawn from lesion-free scans.
+    `healthy_share` is the share of training slices drawn from lesion-free scans. `start_from`
+    is a run folder or a .safetensors file of the same network to begin with, instead of a fresh
+    initialization.
     """
 
     name: str
@@ -64,6 +66,7 @@ class TrainSettings(_Frozen):
     phases: tuple[Phase, ...]
     recipe: dict[str, Any]
     augment: AugmentSettings = AugmentSettings()
+    start_from: str | None = None
     healthy_share: float = Field(default=0.1, ge=0, le=1)
     every: int = Field(default=1, ge=1)
     seed: int = 0
