@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from groundglass.errors import NoLungError
-from groundglass.ops.lung_mask import LungSettings, clean_lungs
+from groundglass.ops.lung_fusion import estimate_hu, fuse_lungs
+from groundglass.ops.lung_mask import clean_lungs
 from groundglass.ops.slice_image import (
     Frame,
     LungBox,
@@ -136,9 +137,17 @@ class Cascade:
                 expected=f"at least {self._lung_recipe.threshold:g}",
                 remedy="Check the scan with `groundglass inspect`; overrule with --intensity",
             )
-        settings = LungSettings(threshold=self._lung_recipe.threshold)
-        result = clean_lungs(probability, frames.spacing_mm, hu=frames.hu(), settings=settings)
-        return result.labels, result.notes
+        mask = probability >= self._lung_recipe.threshold
+        notes: tuple[str, ...] = ()
+        values = None if frames.equalized else frames.values()
+        hu = values if frames.axial.is_hu else None
+        if values is not None and self.settings.density_lungs:
+            window = frames.axial.intensity.window_hu
+            near_hu = values if hu is not None else estimate_hu(values, mask, window)
+            if near_hu is not None:
+                mask, notes = fuse_lungs(mask, near_hu, frames.spacing_mm)
+        result = clean_lungs(mask, frames.spacing_mm, hu=hu)
+        return result.labels, (*notes, *result.notes)
 
     def _lesion_probability(self, frames: _Frames, labels: np.ndarray) -> tuple[np.ndarray, int]:
         """(D, S, S) uint8 in the frame: 255 times the probability, from slices with lung only."""
@@ -146,7 +155,7 @@ class Cascade:
         lungs = labels > 0
         slices = np.flatnonzero(lungs.any(axis=(1, 2)))
         out = np.zeros(labels.shape, np.uint8)
-        box = LungBox.around(lungs.any(axis=0), recipe)
+        box = LungBox.around(np.asarray(lungs.any(axis=0)), recipe)
         for start in range(0, slices.size, BATCH):
             chosen = slices[start : start + BATCH]
             shown = [lesion_input(frames.image(d, recipe), lungs[d], box, recipe) for d in chosen]

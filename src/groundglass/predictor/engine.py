@@ -80,7 +80,7 @@ class OnnxEngine:
         self._input = self._session.get_inputs()[0].name
 
     def logits(self, batch: np.ndarray) -> np.ndarray:
-        return self._session.run(None, {self._input: batch})[0]
+        return np.asarray(self._session.run(None, {self._input: batch})[0])
 
 
 class OpenVinoEngine:
@@ -137,7 +137,9 @@ class TorchEngine:
             ) from error
         self._torch = torch
         self._device = torch.device(device)
-        self._network = network.eval().to(self._device, memory_format=torch.channels_last)
+        self._network = network.eval().to(  # pyright: ignore[reportCallIssue] - torch's types lack it
+            self._device, memory_format=torch.channels_last
+        )
 
     def logits(self, batch: np.ndarray) -> np.ndarray:
         with self._torch.inference_mode():

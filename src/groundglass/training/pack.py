@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import platform
 import warnings
@@ -100,11 +99,10 @@ def export_onnx(network: nn.Module, size: tuple[int, int], path: Path) -> None:
         # The tracing exporter announces its retirement; its successor takes ten times as long
         # here and folds batch norms into weights that float16 no longer holds exactly.
         warnings.simplefilter("ignore")
-        stream = io.BytesIO()
         torch.onnx.export(
             network,
             (example,),
-            stream,
+            path,
             input_names=["image"],
             output_names=["logits"],
             dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
@@ -112,7 +110,7 @@ def export_onnx(network: nn.Module, size: tuple[int, int], path: Path) -> None:
             dynamo=False,
             training=torch.onnx.TrainingMode.PRESERVE,
         )
-    model = onnx.load_from_string(stream.getvalue())
+    model = onnx.load(path)
     _share_constants(model)
     _halve_weights(model)
     onnx.checker.check_model(model)
