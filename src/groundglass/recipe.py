@@ -33,7 +33,7 @@ class SliceRecipe:
     window_hu: tuple[float, float] = (-1100.0, 500.0)
     clahe_clip: float = 7.0
     clahe_tiles: int = 8
-    equalized_below: float = 0.055
+    equalized_below: float = 0.07
     mean: float = 0.45
     std: float = 0.27
     box_margin: int = 4

@@ -146,7 +146,8 @@ def _one(
     if verbose:
         for stage, seconds in analysis.run["seconds"].items():
             typer.echo(f"  {seconds:8.2f} s  {stage}", err=True)
-        typer.echo(f"  {analysis.run['peak_memory_mib']:8.0f} MiB peak memory", err=True)
+        if analysis.run["peak_memory_mib"] is not None:
+            typer.echo(f"  {analysis.run['peak_memory_mib']:8.0f} MiB peak memory", err=True)
 
 
 def _many(

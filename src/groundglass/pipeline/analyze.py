@@ -114,7 +114,7 @@ def analyze_scan(
             )
         run["seconds"] = {name: round(spent, 3) for name, spent in watch.seconds.items()}
         run["seconds_total"] = round(sum(watch.seconds.values()), 3)
-        run["peak_memory_mib"] = round(peak_memory_mib(), 1)
+        run["peak_memory_mib"] = peak_memory_mib()
         (partial / "findings.json").write_text(
             findings.model_dump_json(indent=1) + "\n", encoding="utf-8"
         )

@@ -24,6 +24,9 @@ from groundglass.recipe import SliceRecipe
 from groundglass.volume import Volume
 from groundglass.weights.store import Weights
 
+_USUAL_FIELD_MM = 400.0
+_USUAL_LENGTH_MM = 300.0
+"""What a chest scan spans, for pictures without units: only the clean-up's radii depend on it."""
 BATCH = 4
 """Slices per call: small maps stay in the cache, and memory stays bounded."""
 
@@ -187,9 +190,12 @@ class _Frames:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Spacing of the frames' grid; nominal where the scan's is not real."""
+        """Spacing of the frames' grid; that of a usual chest where the scan's is not real."""
+        depth, height, width = self.axial.shape
+        if not self.axial.spacing_is_real:
+            pixel = _USUAL_FIELD_MM / self._size
+            return min(10.0, max(1.0, _USUAL_LENGTH_MM / depth)), pixel, pixel
         distance, row, column = self.axial.spacing_mm
-        _, height, width = self.axial.shape
         return distance, row * height / self.frame.height, column * width / self.frame.width
 
     def image(self, d: int, recipe: SliceRecipe) -> np.ndarray:

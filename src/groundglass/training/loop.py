@@ -207,6 +207,8 @@ _MAY_CHANGE = {"phases", "index", "start_from", "checkpoint_every", "threads", "
 
 def _check_same_run(stored: dict, settings: TrainSettings, folder: Path) -> None:
     now = settings.model_dump(mode="json")
+    known = {name: value for name, value in stored.items() if name in TrainSettings.model_fields}
+    stored = TrainSettings.model_validate(known).model_dump(mode="json")  # newer names: defaults
     changed = sorted(
         name for name in now if name not in _MAY_CHANGE and stored.get(name) != now[name]
     )

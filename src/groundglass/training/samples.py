@@ -28,7 +28,7 @@ class _Source:
 class Samples:
     """Draws training batches from prepared scans.
 
-    Scans weigh by the square root of their slices (neighbors are alike); lesion-free scans get
+    Scans weigh by a power of their slices (neighbors are alike); lesion-free scans get
     `healthy_share` of the batch. Shape of a batch: (N, 1, H, W) float32 input and 0/1 target.
     Raises: DatasetError where nothing is left to train on.
     """
@@ -65,7 +65,8 @@ class Samples:
     ) -> tuple[np.ndarray, np.ndarray]:
         healthy = self._healthy and rng.random() < self._settings.healthy_share
         pool = self._healthy if healthy else self._sick
-        weights = np.sqrt([source.slices.size for source in pool])
+        counts = np.array([source.slices.size for source in pool], dtype=np.float64)
+        weights = counts**self._settings.slice_power
         source = pool[rng.choice(len(pool), p=weights / weights.sum())]
         index = int(rng.choice(source.slices))
         image = self._image(source.scan, index, rng)

@@ -49,7 +49,8 @@ class TrainSettings(_Frozen):
     """One run: what is trained, on what, for how long.
 
     `hold_out` names scans never trained on; every scan of their group is left out with them.
-    `healthy_share` is the share of training slices drawn from lesion-free scans. `start_from`
+    `healthy_share` is the share of training slices drawn from lesion-free scans. A scan of n
+    slices is drawn in proportion to n ** `slice_power`: 1 by slices, 0 all scans alike. `start_from`
     is a run folder or a .safetensors file of the same network to begin with, instead of a fresh
     initialization.
     """
@@ -68,6 +69,7 @@ class TrainSettings(_Frozen):
     augment: AugmentSettings = AugmentSettings()
     start_from: str | None = None
     healthy_share: float = Field(default=0.1, ge=0, le=1)
+    slice_power: float = Field(default=0.5, ge=0, le=1)
     every: int = Field(default=1, ge=1)
     seed: int = 0
     checkpoint_every: int = Field(default=50, ge=1)
