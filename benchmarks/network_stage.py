@@ -96,7 +96,7 @@ def common(edge: int) -> list[Candidate]:
     from groundglass.networks.build import build_network
 
     size = (edge, edge)
-    one = {"spatial_dims": 2, "in_channels": 1, "out_channels": 1}
+    one: dict[str, Any] = {"spatial_dims": 2, "in_channels": 1, "out_channels": 1}
     return [
         Candidate("ours: RAIU-Net", "16..256", size, lambda: build_network("raiu-net")),
         Candidate("MONAI BasicUNet", "default features 32..256", size, lambda: BasicUNet(**one)),

@@ -178,10 +178,11 @@ def _install(result: dict[str, Any]) -> str:
         rows.append([f"`--help`, median of {len(spent)}", f"{result['help']['median_s']:.2f} s"])
     if "install" in result:
         found = result["install"]
-        rows += [
+        found_rows: list[list[object]] = [
             ["core install (`pip install .`)", f"{found['seconds']:.0f} s"],
             ["... on disk", f"{found['mib']:.0f} MiB in {found['packages']} packages"],
             ["... of torch, MONAI, SimpleITK, matplotlib", ", ".join(found["heavy"]) or "none"],
             ["`--help` there, median", f"{statistics.median(found['help_seconds']):.2f} s"],
         ]
+        rows += found_rows
     return "### Start and install\n\n" + table(["", ""], rows)

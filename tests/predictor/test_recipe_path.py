@@ -109,14 +109,7 @@ def test_both_networks_see_in_analysis_what_training_shows(
     "stage",
     [
         "lungs",
-        pytest.param(
-            "lesions",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="the training warp's center lies half a frame pixel off the box's; the "
-                "shipped weights were trained so, and a random shift covers it twenty times over",
-            ),
-        ),
+        "lesions",
     ],
 )
 def test_training_without_anything_random_shows_it_too(chest: Phantom, stage: str) -> None:

@@ -54,7 +54,7 @@ def pack_weights(
     """
     destination.mkdir(parents=True, exist_ok=True)
     stages: dict[str, Stage] = {}
-    held_out: set[str] = set()
+    held_out: list[set[str]] = []
     for name, run in (("lungs", lungs), ("lesions", lesions)):
         state = load_state(run / STATE_NAME)
         recipe = SliceRecipe.from_dict(state.settings["recipe"])
@@ -65,7 +65,7 @@ def pack_weights(
         half = {k: _half(v).contiguous() for k, v in network.state_dict().items()}
         save_file(half, destination / tensor_file, metadata={"format": "pt"})
         export_onnx(network, recipe.network_size, destination / onnx_file)
-        held_out |= set(state.settings["hold_out"])
+        held_out.append(set(state.settings["hold_out"]))
         stages[name] = Stage(
             network=state.settings["network"],
             base=state.settings["base"],
@@ -81,7 +81,7 @@ def pack_weights(
         title=settings.title,
         license=settings.license,
         training_data=settings.training_data,
-        held_out=tuple(sorted(held_out)),
+        held_out=tuple(sorted(set.intersection(*held_out))),
         accuracy=settings.accuracy,
         stages=stages,
     )
@@ -206,6 +206,8 @@ def _trained(settings: dict[str, Any], step: int, seconds: float, hardware: str)
     return {
         "steps": step,
         "slices": slices,
+        "held_out": settings["hold_out"],
+        "started_from": settings.get("start_from"),
         "hours": round(seconds / 3600, 2),
         "hardware": hardware or platform.processor() or platform.machine(),
         "seed": settings["seed"],

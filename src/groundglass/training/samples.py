@@ -9,7 +9,8 @@ import numpy as np
 
 from groundglass.datasets.index import PreparedScan
 from groundglass.errors import DatasetError
-from groundglass.ops.slice_image import LungBox, frame_image, normalize
+from groundglass.intensity import Intensity
+from groundglass.ops.slice_image import LungBox, frame_image, is_equalized, normalize
 from groundglass.recipe import SliceRecipe
 from groundglass.training.augment import random_intensity, random_mask_errors, random_warp
 from groundglass.training.settings import TrainSettings
@@ -23,6 +24,7 @@ class _Source:
     scan: PreparedScan
     slices: np.ndarray
     box: LungBox | None
+    equalized: bool
 
 
 class Samples:
@@ -58,7 +60,9 @@ class Samples:
         wanted = has_lung if self._settings.stage == "lesions" else np.ones_like(has_lung)
         projection = np.asarray(scan.lungs.any(axis=0))
         box = LungBox.around(projection, self._recipe) if has_lung.any() else None
-        return _Source(scan, np.flatnonzero(wanted)[:: self._settings.every], box)
+        domain = Intensity(scan.row.domain, "index", "as the index says")
+        equalized = is_equalized(scan.image, domain, self._recipe)
+        return _Source(scan, np.flatnonzero(wanted)[:: self._settings.every], box, equalized)
 
     def _sample(
         self, rng: np.random.Generator, size: tuple[int, int]
@@ -69,7 +73,7 @@ class Samples:
         weights = counts**self._settings.slice_power
         source = pool[rng.choice(len(pool), p=weights / weights.sum())]
         index = int(rng.choice(source.slices))
-        image = self._image(source.scan, index, rng)
+        image = self._image(source, index, rng)
         lungs, lesions = source.scan.lungs[index], source.scan.lesions[index]
         augment = self._settings.augment
         if self._settings.stage == "lungs":
@@ -80,20 +84,20 @@ class Samples:
             return normalize(shown, self._recipe), warp.mask(lungs)
         box = source.box or LungBox.around(lungs, self._recipe)
         step = self._recipe.network_size[0] / size[0] / box.scale
-        center = (
-            box.top + box.size[0] / box.scale / 2,
-            box.left + box.size[1] / box.scale / 2,
+        center = (  # of the box, in pixel centers
+            box.top + box.size[0] / box.scale / 2 - 0.5,
+            box.left + box.size[1] / box.scale / 2 - 0.5,
         )
         warp = random_warp(rng, center, step, size, settings=augment)
         mask = random_mask_errors(warp.mask(lungs), warp.mask(lesions), rng, augment)
         shown = random_intensity(warp.image(image), rng, augment) * mask
         return normalize(shown, self._recipe), warp.mask(lesions) * mask
 
-    def _image(self, scan: PreparedScan, index: int, rng: np.random.Generator) -> np.ndarray:
+    def _image(self, source: _Source, index: int, rng: np.random.Generator) -> np.ndarray:
         """The recipe's image; HU slices through a random window, sometimes unequalized."""
-        frame = scan.image[index]
-        if not scan.is_hu:
-            return frame_image(frame, self._recipe, is_hu=False, is_equalized=True)
+        frame = source.scan.image[index]
+        if not source.scan.is_hu:
+            return frame_image(frame, self._recipe, is_hu=False, is_equalized=source.equalized)
         low, high = HU_WINDOWS[rng.integers(len(HU_WINDOWS))]
         jitter = rng.uniform(-100, 100, 2)
         recipe = replace(

@@ -50,9 +50,9 @@ class TrainSettings(_Frozen):
 
     `hold_out` names scans never trained on; every scan of their group is left out with them.
     `healthy_share` is the share of training slices drawn from lesion-free scans. A scan of n
-    slices is drawn in proportion to n ** `slice_power`: 1 by slices, 0 all scans alike. `start_from`
-    is a run folder or a .safetensors file of the same network to begin with, instead of a fresh
-    initialization.
+    slices is drawn in proportion to n ** `slice_power`: 1 by slices, 0 all scans alike.
+    `start_from` is a run folder or a .safetensors file of the same network to begin with,
+    instead of a fresh initialization.
     """
 
     name: str

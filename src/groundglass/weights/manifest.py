@@ -42,7 +42,10 @@ class Stage(_Frozen):
 
 
 class WeightsManifest(_Frozen):
-    """The weights of a whole cascade. `accuracy` holds what was measured, with its conditions."""
+    """The weights of a whole cascade. `accuracy` holds what was measured, with its conditions.
+
+    `held_out` names the scans that neither network was trained on.
+    """
 
     format: Literal["groundglass-weights-1"] = "groundglass-weights-1"
     name: str
