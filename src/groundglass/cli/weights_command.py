@@ -96,6 +96,9 @@ def pack(
         Path | None, typer.Option(help="JSON with what was measured, stored as it is")
     ] = None,
     hardware: Annotated[str, typer.Option(help="What the runs ran on")] = "",
+    lesion_threshold: Annotated[
+        float | None, typer.Option(help="Probability from which on a pixel is lesion")
+    ] = None,
 ) -> None:
     """Make weights for analysis from two training runs (extra `train`)."""
     import json
@@ -112,7 +115,16 @@ def pack(
         from groundglass.training.pack import PackSettings, pack_weights
     except ImportError as error:
         raise MissingExtraError("torch and onnx", "train", "weights pack") from error
-    settings = PackSettings(name, version, title, license_name, tuple(data), measured, hardware)
+    settings = PackSettings(
+        name,
+        version,
+        title,
+        license_name,
+        tuple(data),
+        measured,
+        hardware=hardware,
+        lesion_threshold=lesion_threshold,
+    )
     manifest = pack_weights(lungs, lesions, out, settings)
     for stage, entry in manifest.stages.items():
         typer.echo(f"{stage}: {entry.onnx.sha256}  {out / entry.onnx.file}")

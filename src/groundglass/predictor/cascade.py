@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -27,6 +28,10 @@ from groundglass.weights.store import Weights
 _USUAL_FIELD_MM = 400.0
 _USUAL_LENGTH_MM = 300.0
 """What a chest scan spans, for pictures without units: only the clean-up's radii depend on it."""
+_ALIKE = 0.92
+"""Dice of neighboring sampled lung maps from which on the slices between are interpolated."""
+_COARSE_MM = 2.5
+"""Pixels larger than this blur vessels into what looks like ground glass."""
 BATCH = 4
 """Slices per call: small maps stay in the cache, and memory stays bounded."""
 
@@ -100,24 +105,38 @@ class Cascade:
             order.undo(lungs),
             order.undo(lesions),
             order.undo(chance),
-            notes,
+            (*notes, *_resolution_notes(axial)),
             {"lungs": seen, "lesions": lesion_slices},
             frames.equalized,
         )
 
     def _lung_probability(self, frames: _Frames) -> tuple[np.ndarray, int]:
-        """(D, S, S) float32 in the frame, from every slice or from an even sample of them."""
+        """(D, S, S) float32 in the frame, from every slice or from an even sample of them.
+
+        Between two sampled slices whose lungs differ, every slice is looked at after all: near
+        apex and base, and where the header's slice distance is smaller than the true one.
+        """
         depth = frames.axial.shape[0]
         step = max(1, int(self.settings.lung_step_mm / frames.axial.spacing_mm[0]))
         if not frames.axial.spacing_is_real:
             step = 1
-        picks = np.unique(np.append(np.arange(0, depth, step), depth - 1))
-        recipe, size = self._lung_recipe, self._lung_recipe.network_size
-        seen = np.empty((picks.size, *size), np.float32)
-        for start in range(0, picks.size, BATCH):
-            chosen = picks[start : start + BATCH]
-            batch = np.stack([lung_input(frames.image(d, recipe), recipe) for d in chosen])[:, None]
-            seen[start : start + BATCH] = _sigmoid(self._lungs.logits(batch))[:, 0]
+        recipe = self._lung_recipe
+        seen: dict[int, np.ndarray] = {}
+
+        def look(slices: list[int]) -> None:
+            for start in range(0, len(slices), BATCH):
+                chosen = slices[start : start + BATCH]
+                batch = np.stack([lung_input(frames.image(d, recipe), recipe) for d in chosen])
+                seen.update(
+                    zip(chosen, _sigmoid(self._lungs.logits(batch[:, None]))[:, 0], strict=True)
+                )
+
+        coarse = sorted({*range(0, depth, step), depth - 1})
+        look(coarse)
+        for low, high in pairwise(coarse):
+            if high - low > 1 and not _alike(seen[low], seen[high], recipe.threshold):
+                look(list(range(low + 1, high)))
+        picks = np.array(sorted(seen))
         edge = recipe.frame_size
         out = np.empty((depth, edge, edge), np.float32)
         above = np.searchsorted(picks, np.arange(depth))
@@ -125,7 +144,8 @@ class Cascade:
             low = max(0, high - (picks[high] != d))
             gap = picks[high] - picks[low]
             share = (d - picks[low]) / gap if gap else 0.0
-            blend = seen[low] if gap == 0 else (1 - share) * seen[low] + share * seen[high]
+            before, after = seen[picks[low]], seen[picks[high]]
+            blend = before if gap == 0 else (1 - share) * before + share * after
             out[d] = cv2.resize(blend, (edge, edge), interpolation=cv2.INTER_LINEAR)
         return out, int(picks.size)
 
@@ -171,6 +191,24 @@ class Cascade:
                 back = box.paste(np.ascontiguousarray(one), recipe.frame_size)
                 out[d] = np.rint(back * 255).astype(np.uint8)
         return out, int(slices.size)
+
+
+def _resolution_notes(axial: Volume) -> tuple[str, ...]:
+    pixel = max(axial.spacing_mm[1:])
+    if not axial.spacing_is_real or pixel <= _COARSE_MM:
+        return ()
+    return (
+        f"Pixels of {pixel:.1f} mm are coarser than anything the lesion network was trained on "
+        f"(up to {_COARSE_MM:g} mm is fine): vessels can pass for lesions. Do not use the lesion "
+        "figures.",
+    )
+
+
+def _alike(one: np.ndarray, other: np.ndarray, threshold: float) -> bool:
+    """Whether two lung maps overlap so well that what lies between can be interpolated."""
+    a, b = one >= threshold, other >= threshold
+    total = int(a.sum() + b.sum())
+    return total == 0 or 2 * int((a & b).sum()) >= _ALIKE * total
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
