@@ -120,7 +120,7 @@ def write_tiny_weights(folder: Path) -> Weights:
                 "stage": stage,
                 "index": "prepared",
                 "base": 2,
-                "hold_out": [f"held-{stage}"],
+                "hold_out": [f"held-{stage}", "held-by-both"],
                 "phases": [
                     {"size": [32, 32], "steps": 4, "batch": 3, "lr": 1e-3, "lr_end": 1e-4},
                     {"size": [64, 64], "steps": 5, "batch": 2, "lr": 1e-3, "lr_end": 1e-4},

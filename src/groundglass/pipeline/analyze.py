@@ -214,6 +214,7 @@ def _run_record(
         "settings": {
             "lung_step_mm": cascade.settings.lung_step_mm,
             "density_lungs": cascade.settings.density_lungs,
+            "lesion_floor_hu": cascade.settings.lesion_floor_hu,
             "flips": cascade.settings.flips,
             "allow_gaps": options.allow_gaps,
             "nominal_spacing": options.nominal_spacing,

@@ -40,12 +40,15 @@ BATCH = 4
 class CascadeSettings:
     """`lung_step_mm`: the lung network sees a slice at least every so many mm and the slices
     between are interpolated; 0 means every slice (exact). `density_lungs`: join the network's
-    lungs with the aerated lung found by density, in HU and in plain 8 bit. `flips`: average the
-    lesion network over the mirrored slice too, at twice its time.
+    lungs with the aerated lung found by density, in HU and in plain 8 bit. `lesion_floor_hu`:
+    in HU, what is less dense than this (averaged over 5x5 frame pixels) is aerated lung and no
+    lesion, whatever the network says; ground glass begins near -750. None: no floor. `flips`:
+    average the lesion network over the mirrored slice too, at twice its time.
     """
 
     lung_step_mm: float = 3.0
     density_lungs: bool = True
+    lesion_floor_hu: float | None = -800.0
     flips: bool = False
 
 
@@ -190,6 +193,7 @@ class Cascade:
             for d, one in zip(chosen, chance, strict=True):
                 back = box.paste(np.ascontiguousarray(one), recipe.frame_size)
                 out[d] = np.rint(back * 255).astype(np.uint8)
+                out[d][frames.is_aerated(d, self.settings.lesion_floor_hu)] = 0
         return out, int(slices.size)
 
 
@@ -247,6 +251,13 @@ class _Frames:
                 placed, recipe, is_hu=self.axial.is_hu, is_equalized=self.equalized
             )
         return self._images[key]
+
+    def is_aerated(self, d: int, floor_hu: float | None) -> np.ndarray:
+        """Where slice d is less dense than the floor (S, S) bool; nowhere without HU."""
+        if floor_hu is None or not self.axial.is_hu:
+            return np.zeros((self._size, self._size), bool)
+        placed = self.frame.place(self.axial.array[d]).astype(np.float32)
+        return cv2.blur(placed, (5, 5)) < floor_hu
 
     def values(self) -> np.ndarray:
         """The scan's own values in the frames (D, S, S): int16 HU or uint8."""
