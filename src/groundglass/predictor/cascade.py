@@ -139,7 +139,7 @@ class Cascade:
         for low, high in pairwise(coarse):
             if high - low > 1 and not _alike(seen[low], seen[high], recipe.threshold):
                 look(list(range(low + 1, high)))
-        picks = np.array(sorted(seen))
+        picks = sorted(seen)
         edge = recipe.frame_size
         out = np.empty((depth, edge, edge), np.float32)
         above = np.searchsorted(picks, np.arange(depth))
@@ -150,7 +150,7 @@ class Cascade:
             before, after = seen[picks[low]], seen[picks[high]]
             blend = before if gap == 0 else (1 - share) * before + share * after
             out[d] = cv2.resize(blend, (edge, edge), interpolation=cv2.INTER_LINEAR)
-        return out, int(picks.size)
+        return out, len(picks)
 
     def _clean(
         self, probability: np.ndarray, frames: _Frames
