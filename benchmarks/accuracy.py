@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--engine", default="onnx", choices=("onnx", "torch", "openvino"))
     add("--device", default="cpu", help="cpu, or cuda with --engine torch")
     add("--exact-lungs", action="store_true", help="lung network on every slice")
+    add("--no-density", action="store_true", help="networks alone: no density lungs, no floor")
     add("--flips", action="store_true", help="average the lesion network over mirrored slices")
     add("--skip-scans", action="store_true", help="leave out the healthy and the CIP scan")
     return parser
@@ -83,6 +84,8 @@ def evaluate(arguments: argparse.Namespace, place: Path) -> dict[str, Any]:
     weights = find_weights(folder)
     settings = CascadeSettings(
         lung_step_mm=0.0 if arguments.exact_lungs else CascadeSettings().lung_step_mm,
+        density_lungs=not arguments.no_density,
+        lesion_floor_hu=None if arguments.no_density else CascadeSettings().lesion_floor_hu,
         flips=arguments.flips,
     )
     cascade = Cascade(weights, engine=arguments.engine, device=arguments.device, settings=settings)
