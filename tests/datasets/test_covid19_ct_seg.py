@@ -18,7 +18,7 @@ from groundglass.datasets.covid19_ct_seg import (
     LUNGS,
     prepare_covid19_ct_seg,
 )
-from groundglass.datasets.index import load_prepared, read_index
+from groundglass.datasets.index import file_sha256, load_prepared, read_index
 from groundglass.errors import DatasetError
 
 SHAPE = (3, 256, 256)
@@ -140,13 +140,59 @@ def test_scans_that_may_be_one_patient_share_a_group(layout: Layout, tmp_path: P
     assert groups == ["radiopaedia_29", "radiopaedia_29", "radiopaedia_4_85506_1"]
 
 
-def test_spelled_out_image_names_find_their_masks(layout: Layout, tmp_path: Path) -> None:
-    source = layout("radiopaedia_4_85506_1")
-    (source / IMAGES / "radiopaedia_4_85506_1.nii.gz").rename(
-        source / IMAGES / "radiopaedia_org_covid-19-pneumonia-4_85506_1-dcm.nii.gz"
-    )
+@pytest.mark.parametrize(
+    ("scan_id", "spelled_out"),
+    [
+        ("radiopaedia_4_85506_1", "radiopaedia_org_covid-19-pneumonia-4_85506_1-dcm"),
+        ("coronacases_001", "coronacases_org_001"),
+        ("coronacases_007", "coronacases_org_case007"),
+    ],
+)
+def test_spelled_out_image_names_find_their_masks(
+    layout: Layout, tmp_path: Path, scan_id: str, spelled_out: str
+) -> None:
+    source = layout(scan_id)
+    image = source / IMAGES / f"{scan_id}.nii.gz"
+    image.rename(image.with_name(f"{spelled_out}.nii.gz"))
     rows = prepare_covid19_ct_seg(source, tmp_path / "out")
-    assert [row.scan_id for row in rows] == ["radiopaedia_4_85506_1"]
+    assert [row.scan_id for row in rows] == [scan_id]
+
+
+def test_dark_slices_are_dropped_counted_and_named(
+    layout: Layout, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    image, lungs, infection = made_up()
+    image[0] = 3
+    image[2] = 0
+    lungs[0] = 0
+    with caplog.at_level(logging.WARNING):
+        rows = prepare_covid19_ct_seg(layout(image=image, lungs=lungs), tmp_path / "out")
+    assert (rows[0].slices, rows[0].dark_slices) == (2, 1)
+    assert (rows[0].lung_slices, rows[0].lesion_slices) == (2, 2)
+    assert rows[0].provenance.endswith("; dark slices dropped: 0")
+    assert "1 of 3 slices are dark and dropped: 0" in caplog.text
+    assert "1 dark slices are marked as lung or infection; kept: 2" in caplog.text
+    scan = load_prepared(tmp_path / "out", rows[0])
+    assert np.array_equal(scan.image, image[1:])
+    assert np.array_equal(scan.lesions, infection[1:])
+
+
+def test_provenance_is_kept(layout: Layout, tmp_path: Path) -> None:
+    (row,) = prepare_covid19_ct_seg(layout(), tmp_path / "out")
+    assert row.provenance == "Zenodo 3757476: " + ", ".join(
+        f"{name}/coronacases_001.nii.gz" for name in (IMAGES, LUNGS, INFECTIONS)
+    )
+    assert row.source_shape == "3x256x256"
+    assert (row.dark_slices, row.lung_slices, row.lesion_slices) == (0, 3, 2)
+    assert row.file_sha256 == file_sha256(tmp_path / "out" / row.file)
+
+
+def test_scans_of_the_set_that_are_not_there_are_named(
+    layout: Layout, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        prepare_covid19_ct_seg(layout("coronacases_001"), tmp_path / "out")
+    assert "19 of the 20 published scans are not there: coronacases_002, " in caplog.text
 
 
 def test_infection_outside_the_lungs_is_logged_and_kept(
@@ -190,6 +236,34 @@ class TestErrors:
         (source / LUNGS / "a.nii.gz").unlink()
         (source / IMAGES / "b.nii.gz").unlink()
         self.refused(source, rf"lacks {LUNGS}/a\.nii\.gz, {IMAGES}/b\.nii\.gz")
+
+    def test_missing_and_damaged_files_are_one_error_and_nothing_is_written(
+        self, layout: Layout
+    ) -> None:
+        for scan_id in "abcd":
+            source = layout(scan_id)
+        (source / LUNGS / "a.nii.gz").unlink()
+        (source / IMAGES / "b.nii.gz").write_bytes(b"no gzip")
+        whole = (source / INFECTIONS / "c.nii.gz").read_bytes()
+        (source / INFECTIONS / "c.nii.gz").write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(DatasetError) as raised:
+            prepare_covid19_ct_seg(source, source.parent / "out")
+        message = str(raised.value)
+        assert f"{source} has 3 problems" in message
+        assert f"lacks {LUNGS}/a.nii.gz" in message
+        assert f"{IMAGES}/b.nii.gz cannot be used" in message
+        assert f"{INFECTIONS}/c.nii.gz cannot be used" in message
+        assert not (source.parent / "out").exists()
+
+    def test_what_was_prepared_before_stays(self, layout: Layout) -> None:
+        source = layout("a")
+        out = source.parent / "out"
+        prepare_covid19_ct_seg(source, out)
+        before = {path.name: path.read_bytes() for path in out.iterdir()}
+        layout("b", lungs=np.zeros(SHAPE, np.uint8))
+        with pytest.raises(DatasetError, match="marks no lung"):
+            prepare_covid19_ct_seg(source, out)
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
     def test_two_files_of_one_case(self, layout: Layout) -> None:
         source = layout("a")

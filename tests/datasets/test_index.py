@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +63,61 @@ def test_damage_is_named(tmp_path: Path) -> None:
     save_prepared(tmp_path, replace(scan(), lungs=np.zeros((1, 4, 4), np.uint8)))
     with pytest.raises(DatasetError, match=r"lungs \(1, 4, 4\)"):
         load_prepared(tmp_path, ROW)
+
+
+OLD = """\
+scan_id,patient_id,group,file,domain,slices,lung_voxels,lesion_voxels,lungs_by,license,source
+a,p,g,a.npz,hu,2,5,0,reference,"CC BY, so to say",made-up
+"""
+
+
+def test_an_index_from_before_is_read_and_says_that_nobody_counted(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text(OLD)
+    (row,) = read_index(tmp_path)
+    assert row == ROW
+    assert (row.dark_slices, row.lesion_slices, row.lung_slices) == (None, None, None)
+    assert (row.file_sha256, row.provenance, row.source_shape) == ("", "", "")
+    write_index(tmp_path, [replace(ROW, scan_id="b", dark_slices=0, lung_slices=2)])
+    old, new = read_index(tmp_path)
+    assert old == ROW
+    assert (new.dark_slices, new.lung_slices, new.lesion_slices) == (0, 2, None)
+    header = (tmp_path / "index.csv").read_text().splitlines()[0]
+    assert header.startswith(OLD.splitlines()[0] + ",dark_slices,")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (",made-up", "", "source is missing"),
+        ("lungs_by", "lungs_from", "lungs_by is missing"),
+        ("source\n", "source,mood\n", "unknown column mood"),
+    ],
+)
+def test_columns_that_do_not_fit(tmp_path: Path, before: str, after: str, said: str) -> None:
+    (tmp_path / "index.csv").write_text(OLD.replace(before, after))
+    with pytest.raises(DatasetError, match=f"line 2 is damaged: {said}"):
+        read_index(tmp_path)
+
+
+def test_what_is_saved_is_counted_and_hashed(tmp_path: Path) -> None:
+    lungs = np.zeros((3, 4, 4), np.uint8)
+    lungs[1:, 0, 0] = 1
+    lesions = np.zeros_like(lungs)
+    lesions[2, 0, 0] = 1
+    row = save_prepared(tmp_path, replace(scan(), lungs=lungs, lesions=lesions))
+    assert (row.lung_slices, row.lesion_slices, row.slices) == (2, 1, ROW.slices)
+    assert row.file_sha256 == hashlib.sha256((tmp_path / "a.npz").read_bytes()).hexdigest()
+    again = save_prepared(tmp_path, replace(scan(), lungs=lungs, lesions=lesions))
+    assert again == row
+
+
+def test_a_file_that_is_no_scan_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(b"no archive")
+    with pytest.raises(DatasetError, match=r"a\.npz of scan a is damaged"):
+        load_prepared(tmp_path, ROW)
+
+
+def test_every_column_is_documented_in_order() -> None:
+    page = Path(__file__).parents[2] / "docs" / "formats.md"
+    section = page.read_text(encoding="utf-8").split("\n## index.csv\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.M) == [f.name for f in fields(IndexRow)]

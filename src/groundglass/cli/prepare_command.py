@@ -10,14 +10,14 @@ import typer
 if TYPE_CHECKING:
     from groundglass.datasets.index import IndexRow
 
-_DATASETS = ("covid19-ct-seg", "healthy-scan")
+_DATASETS = ("covid19-ct-seg", "covid19-ct-seg-nr2", "healthy-scan")
 
 
 def prepare(
     dataset: Annotated[
         str,
         typer.Argument(
-            help="covid19-ct-seg (the 20 cases, official layout) or healthy-scan (one scan in HU)",
+            help="covid19-ct-seg (20 cases), covid19-ct-seg-nr2 (9 volumes), healthy-scan (in HU)",
             metavar="DATASET",
             show_default=False,
         ),
@@ -41,20 +41,25 @@ def prepare(
     ] = None,
 ) -> None:
     """Prepare a data set for training; one that is there already is written anew."""
+    from groundglass.cli.speech import set_up_logging
     from groundglass.datasets.covid19_ct_seg import prepare_covid19_ct_seg
+    from groundglass.datasets.covid19_ct_seg_nr2 import prepare_covid19_ct_seg_nr2
     from groundglass.datasets.healthy_scan import LICENSE, prepare_healthy_scan
     from groundglass.errors import SettingsError
 
     if dataset not in _DATASETS:
         raise SettingsError(f"data set {dataset!r} is unknown", expected=" or ".join(_DATASETS))
-    if dataset == "covid19-ct-seg":
+    set_up_logging(quiet=False, verbose=False)
+    if dataset != "healthy-scan":
         if scan_id is not None or license is not None:
             raise SettingsError(
                 f"--scan-id and --license do not apply to {dataset}",
                 expected="them with healthy-scan only",
                 remedy="Leave them out",
             )
-        rows = prepare_covid19_ct_seg(source, destination, progress=_tell)
+        nr2 = dataset == "covid19-ct-seg-nr2"
+        prepare_folders = prepare_covid19_ct_seg_nr2 if nr2 else prepare_covid19_ct_seg
+        rows = prepare_folders(source, destination, progress=_tell)
     else:
         rows = prepare_healthy_scan(
             source,
@@ -96,4 +101,6 @@ def _show(rows: list[IndexRow], destination: Path) -> None:
     )
     console = Console()
     console.print(table)
+    dark = sum(row.dark_slices or 0 for row in rows)
+    console.print(Text(f"dark slices dropped: {dark:,}"))
     console.print(Text(f"license: {', '.join(sorted({row.license for row in rows}))}"))

@@ -71,9 +71,11 @@ def prepare_healthy_scan(
             lungs_by="threshold",
             license=license,
             source=collection,
+            dark_slices=0,
+            provenance=f"{source.name}, blocks {letter} of {blocks}",
+            source_shape="x".join(map(str, volume.shape)),
         )
         empty = np.zeros_like(lungs[pick])
-        save_prepared(destination, PreparedScan(row, images[pick], lungs[pick], empty))
-        rows.append(row)
+        rows.append(save_prepared(destination, PreparedScan(row, images[pick], lungs[pick], empty)))
     write_index(destination, rows)
     return rows

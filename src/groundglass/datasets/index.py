@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict, dataclass, fields
+import hashlib
+import zipfile
+import zlib
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ import numpy as np
 from groundglass.errors import DatasetError
 
 INDEX_NAME = "index.csv"
+_NUMBERS = ("slices", "lung_voxels", "lesion_voxels")
+_COUNTS = ("dark_slices", "lesion_slices", "lung_slices")
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,9 @@ class IndexRow:
 
     `group` is what folds keep together (the patient, or scans that may be one patient);
     `file` is an .npz beside the index with `image`, `lungs` and `lesions`, each (D, S, S).
+    The fields from `dark_slices` on came later: an index written before has None or "" there,
+    which says that nobody counted. `dark_slices` were dropped and are not among `slices`;
+    `source_shape` is the published volume's, as "45x630x630" (slices, rows, columns).
     """
 
     scan_id: str
@@ -33,6 +41,12 @@ class IndexRow:
     lungs_by: str
     license: str
     source: str
+    dark_slices: int | None = None
+    lesion_slices: int | None = None
+    lung_slices: int | None = None
+    file_sha256: str = ""
+    provenance: str = ""
+    source_shape: str = ""
 
     @property
     def is_healthy(self) -> bool:
@@ -41,16 +55,27 @@ class IndexRow:
 
 @dataclass(frozen=True)
 class PreparedScan:
-    """Frames of one scan and its masks: `image` (D, S, S) int16 HU or uint8, masks uint8 0/1."""
+    """Frames of one scan and its masks: `image` (D, S, S) int16 HU or uint8, masks uint8 0/1.
+
+    `slices` says which of the scan's slices these are; None: all of them.
+    """
 
     row: IndexRow
     image: np.ndarray
     lungs: np.ndarray
     lesions: np.ndarray
+    slices: np.ndarray | None = None
 
     @property
     def is_hu(self) -> bool:
         return self.row.domain == "hu"
+
+    def take(self, slices: np.ndarray) -> PreparedScan:
+        """The scan reduced to some of its slices, by index. The row stays the whole scan's."""
+        chosen = slices if self.slices is None else self.slices[slices]
+        return PreparedScan(
+            self.row, self.image[slices], self.lungs[slices], self.lesions[slices], chosen
+        )
 
 
 def write_index(folder: Path, rows: list[IndexRow]) -> None:
@@ -76,27 +101,63 @@ def read_index(folder: Path) -> list[IndexRow]:
             expected="a folder that `groundglass prepare` wrote",
             remedy="Run: groundglass prepare --help",
         )
-    numbers = {"slices", "lung_voxels", "lesion_voxels"}
     rows = []
     with path.open(newline="", encoding="utf-8") as stream:
         for line, values in enumerate(csv.DictReader(stream), start=2):
             try:
-                fields_read: dict[str, Any] = {
-                    name: int(value) if name in numbers else value for name, value in values.items()
-                }
-                rows.append(IndexRow(**fields_read))
+                rows.append(_row(values))
             except (TypeError, ValueError) as error:
                 raise DatasetError(f"{path} line {line} is damaged: {error}") from error
     return rows
 
 
-def save_prepared(folder: Path, scan: PreparedScan) -> None:
-    """Write one scan's .npz beside the index, whole or not at all."""
+def _row(values: dict[str, Any]) -> IndexRow:
+    """One line; fields of a later version than the file's keep their defaults."""
+    read: dict[str, Any] = {}
+    for field in fields(IndexRow):
+        text = values.get(field.name)
+        if text is None:
+            if field.name in values or field.default is MISSING:
+                raise ValueError(f"{field.name} is missing")
+        elif field.name in _NUMBERS or (field.name in _COUNTS and text):
+            read[field.name] = int(text)
+        elif field.name not in _COUNTS:
+            read[field.name] = text
+    unknown = [str(name) for name in values if name not in {f.name for f in fields(IndexRow)}]
+    if unknown:
+        raise ValueError(f"unknown column {', '.join(unknown)}")
+    return IndexRow(**read)
+
+
+def save_prepared(folder: Path, scan: PreparedScan) -> IndexRow:
+    """Write one scan's .npz beside the index, whole or not at all.
+
+    Returns the scan's row with what is counted here: slices with lung, slices with lesion, and
+    the file's SHA-256.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{scan.row.file}.partial"
     with partial.open("wb") as stream:
         np.savez_compressed(stream, image=scan.image, lungs=scan.lungs, lesions=scan.lesions)
+    sha256 = file_sha256(partial)
     partial.replace(folder / scan.row.file)
+    return replace(
+        scan.row,
+        lung_slices=count_slices(scan.lungs),
+        lesion_slices=count_slices(scan.lesions),
+        file_sha256=sha256,
+    )
+
+
+def count_slices(mask: np.ndarray) -> int:
+    """Slices of a mask (D, S, S) with at least one voxel in it."""
+    return int(mask.any(axis=(1, 2)).sum())
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def load_prepared(folder: Path, row: IndexRow) -> PreparedScan:
@@ -104,8 +165,13 @@ def load_prepared(folder: Path, row: IndexRow) -> PreparedScan:
     path = folder / row.file
     if not path.is_file():
         raise DatasetError(f"{path} of scan {row.scan_id} is missing", remedy="Prepare it again")
-    with np.load(path) as stored:
-        scan = PreparedScan(row, stored["image"], stored["lungs"], stored["lesions"])
+    try:
+        with path.open("rb") as stream, np.load(stream) as stored:
+            scan = PreparedScan(row, stored["image"], stored["lungs"], stored["lesions"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DatasetError(
+            f"{path} of scan {row.scan_id} is damaged: {error}", remedy="Prepare it again"
+        ) from error
     if not scan.image.shape == scan.lungs.shape == scan.lesions.shape:
         raise DatasetError(
             f"{path} has image {scan.image.shape}, lungs {scan.lungs.shape}, "
