@@ -9,13 +9,21 @@ from groundglass.errors import SettingsError
 
 @dataclass(frozen=True)
 class NetworkEntry:
-    """One network. `builder` is 'module:function', called with `base=`; the count is at base 16."""
+    """One network. `builder` is 'module:function', called with `base=`; the count is at base 16.
+
+    Base 16 is the size of the paper; other bases scale every width by base / 16. `loss` is what
+    its paper trains with, a name of `losses.build`. `published_parameters` is the paper's own
+    count, `published_note` says what explains a difference.
+    """
 
     name: str
     builder: str
     parameters: int
     paper: str
     note: str
+    loss: str = "bce-dice"
+    published_parameters: int | None = None
+    published_note: str = ""
 
 
 _CHS_NET = "Punn & Agarwal, CHS-Net, arXiv 2012.07079"
@@ -48,6 +56,60 @@ NETWORKS = (
         2_305_705,
         _CHS_NET,
         "BU + RIB + HP + SSD attention: one stage of CHS-Net",
+        published_note="4.2 M are printed for CHS-Net, which is two of these: 4,611,410 here",
+    ),
+    NetworkEntry(
+        "raiu-net-sigmoid",
+        "groundglass.networks.raiu_net:raiu_net_sigmoid",
+        2_305_705,
+        "option beside " + _CHS_NET,
+        "RAIU-Net with sigmoid in place of ReLU gates",
+    ),
+    NetworkEntry(
+        "raiu-net-deep",
+        "groundglass.networks.raiu_net:raiu_net_deep",
+        2_305_932,
+        "option beside " + _CHS_NET,
+        "RAIU-Net with deep supervision of its expansion stages",
+    ),
+    NetworkEntry(
+        "unet",
+        "groundglass.networks.unet:unet",
+        31_036_481,
+        "Ronneberger et al., U-Net, MICCAI 2015",
+        "plain U-Net, widths 64 to 1024, with batch norm",
+        published_note="its paper prints no count",
+    ),
+    NetworkEntry(
+        "attention-unet-ftl",
+        "groundglass.networks.attention_unet:attention_unet",
+        3_361_549,
+        "Zhou, Canu & Ruan, arXiv 2004.06673",
+        "U-Net with spatial and channel attention, residual dilated blocks",
+        loss="focal-tversky",
+        published_note="its paper prints no count; the widths are ours",
+    ),
+    NetworkEntry(
+        "miniseg",
+        "groundglass.networks.miniseg:miniseg",
+        82_620,
+        "Qiu et al., MiniSeg, AAAI 2021",
+        "two-path encoder of attentive hierarchical spatial pyramids",
+        loss="miniseg",
+        published_parameters=83_000,
+        published_note="printed as 83K; three input channels and two classes make 82,912 of ours. "
+        "CHS-Net cites the 472K of a preprint",
+    ),
+    NetworkEntry(
+        "inf-net",
+        "groundglass.networks.inf_net:inf_net",
+        31_072_721,
+        "Fan et al., Inf-Net, IEEE TMI 2020",
+        "Res2Net-50, parallel partial decoder, reverse and edge attention, from scratch",
+        loss="inf-net",
+        published_parameters=33_122_000,
+        published_note="printed as 33.122 M; the classifier of the backbone, never used, has "
+        "2,049,000 of them, and with it ours has 33,121,721",
     ),
 )
 

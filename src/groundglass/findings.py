@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Major part: a field changed its meaning or went away. Minor part: fields were added."""
 
 Percent = float | None
@@ -87,6 +87,57 @@ class LungBurden(_Part):
     zones: Zones
 
 
+class LesionItem(_Part):
+    """One connected lesion; what needs a probability is null where none was given."""
+
+    number: int = Field(ge=1, description="1 is the largest.")
+    side: Literal["right", "left"] = Field(description="Where most of its voxels lie.")
+    zone: Literal["upper", "middle", "lower"] | None = Field(
+        description="The zone of that lung that holds most of it; null where there are no zones."
+    )
+    center_index: tuple[int, int, int] = Field(
+        description="Voxel (D, H, W) of the masks at its center of mass, which can lie outside it."
+    )
+    center_mm: tuple[float, float, float] | None = Field(
+        description="The same in LPS mm; null where the input has no physical units."
+    )
+    voxels: int = Field(ge=1)
+    volume_ml: Milliliters
+    share_percent: float = Field(ge=0, le=100, description="Share of the lesion volume.")
+    mean_probability: float | None = Field(ge=0, le=1)
+    low_confidence_percent: Percent = Field(ge=0, le=100, description="Share of its voxels.")
+    voxels_low: int | None = Field(description="Low end of the range, as `items_definition` says.")
+    voxels_high: int | None
+    volume_low_ml: Milliliters
+    volume_high_ml: Milliliters
+    confidence: Literal["high", "moderate", "low"] | None
+
+
+class Uncertainty(_Part):
+    """How sure the network is of the whole lesion mask. Calibrated: its probabilities were fitted
+    to what experts marked; else they are the network's own and mostly too sure."""
+
+    is_calibrated: bool
+    temperature: float = Field(gt=0, description="Divides the logits; 1 where none was fitted.")
+    threshold: float = Field(description="Probability from which on a voxel is lesion.")
+    range_probabilities: tuple[float, float] = Field(
+        description="Probability from which voxels count at the high and at the low end of a range."
+    )
+    involvement_low_percent: float = Field(ge=0, le=100)
+    involvement_high_percent: float = Field(ge=0, le=100)
+    expected_involvement_percent: float = Field(
+        ge=0, le=100, description="Mean probability over the lungs."
+    )
+    volume_low_ml: Milliliters
+    volume_high_ml: Milliliters
+    low_confidence_percent: Percent = Field(
+        ge=0, le=100, description="Share of the lesion volume; null where there is none."
+    )
+    probability_definition: str
+    range_definition: str
+    confidence_definition: str
+
+
 class LesionFindings(_Part):
     """How much of the lungs is lesion, where, in how many pieces and how dense."""
 
@@ -110,6 +161,9 @@ class LesionFindings(_Part):
         ge=0, le=100, description="Share of the lesion volume; null without HU or lesion."
     )
     density_definition: str
+    items: list[LesionItem] = Field(description="The largest counted lesions, largest first.")
+    items_definition: str
+    uncertainty: Uncertainty | None = Field(description="Null where no probability was given.")
 
 
 class SliceProfile(_Part):
@@ -202,7 +256,7 @@ class Quality(_Part):
 class Findings(_Part):
     """What was found in one scan. Research use only; not a medical device."""
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: Literal["1.1"] = SCHEMA_VERSION
     intended_use: Literal["Research use only. Not a medical device."] = (
         "Research use only. Not a medical device."
     )

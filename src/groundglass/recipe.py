@@ -21,7 +21,8 @@ class SliceRecipe:
     interpolation), clipped to `window_hu` if in HU, scaled by its own minimum and maximum to
     8 bit, and equalized by CLAHE unless it already is. The lung stage sees the whole frame
     resized to `network_size`; the lesion stage sees the lungs' box of the frame times the lung
-    mask, `network_size` large, never enlarged.
+    mask, `network_size` large, never enlarged. A network of stage "direct" looks for lesions in
+    the whole frame, as the lung stage does for lungs.
 
     `clahe_clip` 0 means no CLAHE. `equalized_below`: an 8-bit scan whose median tile-histogram
     peak lies below this share counts as equalized already.
@@ -43,8 +44,10 @@ class SliceRecipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "network_size", tuple(int(n) for n in self.network_size))
         object.__setattr__(self, "window_hu", tuple(float(n) for n in self.window_hu))
-        if self.stage not in ("lungs", "lesions"):
-            raise SettingsError(f"recipe stage is {self.stage!r}", expected="lungs or lesions")
+        if self.stage not in ("lungs", "lesions", "direct"):
+            raise SettingsError(
+                f"recipe stage is {self.stage!r}", expected="lungs, lesions or direct"
+            )
         if len(self.network_size) != 2 or min(self.network_size) < 16:
             raise SettingsError(
                 f"recipe network_size is {self.network_size}", expected="two sizes of 16 or more"

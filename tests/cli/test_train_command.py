@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
+import groundglass
 from groundglass.cli.train_command import train
+from groundglass.datasets.folds import Fold, Folds
 from groundglass.datasets.index import IndexRow, PreparedScan, save_prepared, write_index
 from groundglass.errors import SettingsError
 from groundglass.training.checkpoint import load_state
@@ -78,6 +82,54 @@ def test_a_run_tells_what_it_does_and_draws_its_curve(recipe: Path) -> None:
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_fold_and_a_seed_replace_the_recipes(recipe: Path) -> None:
+    folder = recipe.parent
+    folds = Folds(
+        "patients", 0, ("held", "kept"), (Fold(0, {"held": None}), Fold(1, {"kept": None}))
+    )
+    folds.save(folder / "folds.json")
+    recipe.write_text(yaml.safe_dump({**yaml.safe_load(recipe.read_text()), "hold_out": []}))
+    options = ("--folds", folder / "folds.json", "--seed", 7)
+    result = run(recipe, *options, "--fold", 1)
+    assert result.exit_code == 0, result.output
+    assert "held out: kept" in result.stderr
+    settings = load_state(folder / "run" / "state.safetensors").settings
+    assert (settings["fold"], settings["seed"]) == (1, 7)
+    assert settings["folds"] == str(folder / "folds.json")
+    refused = run(recipe, *options, "--fold", 0)
+    assert "holds a run with other fold" in str(refused.exception)
+    assert "fold is 1, without folds" in str(run(recipe, "--fold", 1).exception)
+
+
+def test_early_stopping_is_told(recipe: Path) -> None:
+    values = {**yaml.safe_load(recipe.read_text()), "hold_out": []}
+    values["early_stopping"] = {"scans": ["held"], "every": 2, "stride": 1}
+    recipe.write_text(yaml.safe_dump(values))
+    result = run(recipe)
+    assert result.exit_code == 0, result.output
+    assert "validation: held" in result.stderr
+    assert "ended at step 4; best validation Dice " in result.stderr
+    assert len((recipe.parent / "run" / "validation.csv").read_text().splitlines()) == 3
+
+
+def test_the_recipes_device_is_checked_too(recipe: Path) -> None:
+    result = CliRunner().invoke(
+        app, ["lungs", "--recipe", str(recipe), "--out", str(recipe.parent / "run")]
+    )
+    assert isinstance(result.exception, SettingsError)
+    assert "device is 'cuda:9'" in str(result.exception)
+
+
+def test_python_m_groundglass_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "groundglass", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (0, f"groundglass {groundglass.__version__}\n")
+
+
 def test_it_stops_at_a_checkpoint_and_goes_on(recipe: Path) -> None:
     stopped = run(recipe, "--stop-after", 0)
     assert stopped.exit_code == 0, stopped.output
@@ -90,7 +142,7 @@ def test_it_stops_at_a_checkpoint_and_goes_on(recipe: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        ("heart", "stage 'heart' is unknown; expected lungs or lesions"),
+        ("heart", "stage 'heart' is unknown; expected lungs, lesions, direct"),
         ("lesions", "is for stage 'lungs', and 'lesions' was asked for"),
     ],
 )

@@ -67,6 +67,11 @@ class TestResult:
         assert (findings["lungs"]["total"]["volume_ml"] is not None) == has_units
         assert (findings["lesions"]["volume_ml"] is not None) == has_units
         assert findings["lesions"]["involvement_percent"] > 1
+        assert findings["lesions"]["items"][0]["mean_probability"] > 0.5
+        known = findings["lesions"]["uncertainty"]
+        assert (known["is_calibrated"], known["threshold"]) == (False, 0.5)
+        ends = known["involvement_low_percent"], known["involvement_high_percent"]
+        assert ends[0] <= findings["lesions"]["involvement_percent"] <= ends[1]
         assert (findings["lesions"]["ground_glass_percent"] is not None) == has_units
 
     def test_the_run_is_recorded(
@@ -76,6 +81,9 @@ class TestResult:
         manifest = rule_cascade.weights.manifest
         assert run["weights"]["license"] == "CC0-1.0"
         assert run["weights"]["name"] == "rule"
+        assert run["weights"]["temperature"] == {"lungs": 1.0, "lesions": 1.0}
+        assert run["weights"]["calibrated"] == {"lungs": False, "lesions": False}
+        assert run["settings"]["flips"] is False
         for stage, entry in manifest.stages.items():
             assert run["weights"]["sha256"][stage] == entry.onnx.sha256
             assert run["recipe"][stage] == entry.recipe

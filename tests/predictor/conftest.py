@@ -54,8 +54,11 @@ def make_cascade(
         recipes: dict[str, SliceRecipe] | None = None,
         lungs: Callable[[np.ndarray], np.ndarray] | None = None,
         lesions: Callable[[np.ndarray], np.ndarray] | None = None,
+        temperature: float = 1.0,
     ) -> Made:
         weights = write_weights(tmp_path_factory.mktemp("fake"), recipes=recipes)
+        stage = weights.manifest.stages["lesions"]
+        weights.manifest.stages["lesions"] = stage.model_copy(update={"temperature": temperature})
         engines = {
             "lungs": FakeEngine(lungs or (lambda batch: rule_logits("lungs", batch))),
             "lesions": FakeEngine(lesions or (lambda batch: rule_logits("lesions", batch))),

@@ -20,6 +20,7 @@ from groundglass.phantom.settings import PhantomSettings
 from groundglass.predictor.cascade import CascadeSettings, Segmentation
 from groundglass.volume import Volume
 
+from ..made_weights import RULE_RECIPES
 from .conftest import MakeCascade
 
 ORDERS = st.builds(AxisOrder, st.permutations(range(3)).map(tuple), st.tuples(*[st.booleans()] * 3))
@@ -237,3 +238,27 @@ class TestNoLung:
     ) -> None:
         made = make_cascade(lesions=lambda batch: np.full_like(batch, -1e4))
         assert not made.cascade.segment(small_chest.volume).lesions.any()
+
+
+def test_the_temperature_divides_the_logits_of_lesions_alone(
+    make_cascade: MakeCascade, small_chest: Phantom
+) -> None:
+    lesions = lambda batch: np.full_like(batch, 4.0)  # noqa: E731
+    plain = make_cascade(lesions=lesions).cascade.segment(small_chest.volume)
+    for flips in (False, True):
+        made = make_cascade(
+            lesions=lesions, temperature=2.0, settings=CascadeSettings(flips=flips)
+        ).cascade.segment(small_chest.volume)
+        assert np.array_equal(made.lungs, plain.lungs)
+        assert plain.probability.max() == round(255 / (1 + np.exp(-4.0)))
+        assert made.probability.max() == round(255 / (1 + np.exp(-2.0)))
+
+
+def test_the_threshold_is_one_on_the_calibrated_probability(
+    make_cascade: MakeCascade, small_chest: Phantom
+) -> None:
+    recipes = dict(RULE_RECIPES, lesions=replace(RULE_RECIPES["lesions"], threshold=0.8))
+    lesions = lambda batch: np.full_like(batch, 2.0)  # noqa: E731 - 0.88, and 0.73 at T = 2
+    for temperature, is_lesion in ((1.0, True), (2.0, False)):
+        made = make_cascade(recipes=recipes, lesions=lesions, temperature=temperature)
+        assert made.cascade.segment(small_chest.volume).lesions.any() == is_lesion

@@ -9,9 +9,42 @@ import numpy as np
 import pytest
 
 from groundglass.errors import DatasetError, MissingExtraError
-from groundglass.training.curve import plot_curve, read_curve, smooth
+from groundglass.training.curve import (
+    append_curve,
+    plot_curve,
+    read_curve,
+    read_looks,
+    smooth,
+    trim_curve,
+    write_looks,
+)
 
 HEADER = "step,loss,learning_rate\n"
+
+
+def test_rows_are_added_and_those_past_a_step_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "curve.csv"
+    trim_curve(path, 3)
+    assert not path.exists()
+    append_curve(path, [(1, 0.5, 1e-3), (2, 0.4, 1e-3)])
+    append_curve(path, [(3, 0.3, 1e-3), (12, 0.2, 1e-3)])
+    with path.open("a") as stream:
+        stream.write("1")  # of 13, when the run was killed
+    trim_curve(path, 3)
+    assert read_curve(path).tolist() == [[1, 0.5, 1e-3], [2, 0.4, 1e-3], [3, 0.3, 1e-3]]
+    append_curve(path, [(4, 0.2, 1e-3)])
+    assert path.read_text().splitlines()[0] + "\n" == HEADER
+    assert read_curve(path)[:, 0].tolist() == [1, 2, 3, 4]
+
+
+def test_looks_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "validation.csv"
+    assert read_looks(path).shape == (0, 2)
+    write_looks(path, ((2, 0.25), (4, 0.5)))
+    assert read_looks(path).tolist() == [[2, 0.25], [4, 0.5]]
+    path.write_text("step,dice\n2\n")
+    with pytest.raises(DatasetError, match=r"validation\.csv cannot be read"):
+        read_looks(path)
 
 
 def test_read(tmp_path: Path) -> None:
@@ -42,6 +75,19 @@ def test_the_picture_is_a_png(tmp_path: Path) -> None:
     plot_curve(tmp_path / "curve.csv", tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curve.csv", "curve.png"]
+
+
+def test_looks_stand_in_the_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "curve.csv").write_text(HEADER + "1,0.5,1.0e-03\n2,0.25,5.0e-04\n")
+    sizes = []
+    for looks in ((), ((1, 0.25), (2, 0.5))):
+        write_looks(tmp_path / "validation.csv", looks)
+        plot_curve(tmp_path / "curve.csv", tmp_path / "curve.png")
+        data = (tmp_path / "curve.png").read_bytes()
+        sizes.append((int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")))
+    assert sizes[0][0] == sizes[1][0]
+    assert sizes[1][1] > sizes[0][1]  # a second panel
 
 
 def test_without_matplotlib_the_extra_is_named(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,17 @@ import pytest
 
 from groundglass.datasets.index import PreparedScan
 from groundglass.errors import DatasetError
+from groundglass.ops.slice_image import LungBox
 from groundglass.recipe import SliceRecipe
+from groundglass.training.maps import save_map
 from groundglass.training.samples import Samples
 from groundglass.training.settings import TrainSettings
+
+
+def direct_of(values: dict[str, Any], **changes: Any) -> TrainSettings:
+    return settings_of(
+        {**values, "stage": "direct", "recipe": {**values["recipe"], "stage": "direct"}}, **changes
+    )
 
 
 def settings_of(values: dict[str, Any], **changes: Any) -> TrainSettings:
@@ -90,6 +99,143 @@ def test_every_takes_every_nth_slice(scans: list[PreparedScan], values: dict[str
         [1, 4],
         [1],
     ]
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_processes_together_see_the_batch_of_one(
+    scans: list[PreparedScan], values: dict[str, Any], world: int
+) -> None:
+    phases = [{**values["phases"][1], "batch": 4}]
+    samples = Samples(scans, settings_of(values, phases=phases))
+    alone = samples.batch(3)
+    parts = [samples.batch(3, rank=rank, world=world) for rank in range(world)]
+    for whole, shares in zip(alone, zip(*parts, strict=True), strict=True):
+        assert np.array_equal(np.stack(shares, axis=1).reshape(whole.shape), whole)
+    assert len({one.tobytes() for one in alone[0]}) == 4  # the places differ
+
+
+def test_the_draw_stays_what_it_was(scans: list[PreparedScan], values: dict[str, Any]) -> None:
+    """Another draw would let runs go on otherwise than they began."""
+    samples = Samples(scans, settings_of(values))
+    picks = [samples._pick(np.random.default_rng([0, 0, place])) for place in range(8)]
+    found = [(source.scan.row.scan_id, index) for source, index in picks]
+    assert found == [
+        ("one", 1), ("three", 4), ("three", 3), ("three", 2),
+        ("three", 4), ("one", 3), ("three", 3), ("well", 3),
+    ]  # fmt: skip
+
+
+def test_direct_sees_whole_slices_and_looks_for_lesions(
+    scans: list[PreparedScan], values: dict[str, Any]
+) -> None:
+    settings = direct_of(values, healthy_share=0.0, lesion_free_share=0.0)
+    recipe = SliceRecipe.from_dict(settings.recipe)
+    samples = Samples(scans, settings)
+    for step in range(2, 6):
+        images, targets = samples.batch(step)
+        shown = images > -recipe.mean / recipe.std + 1e-4
+        assert shown.mean() > 0.9  # the gray body too
+        assert 0 < targets.mean() < 0.1  # of a small round lesion, never the lungs
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_lesion_free_slices_get_their_share(
+    scans: list[PreparedScan], values: dict[str, Any], share: float
+) -> None:
+    samples = Samples(scans, direct_of(values, lesion_free_share=share, healthy_share=0.0))
+    picks = [samples._pick(np.random.default_rng(number)) for number in range(600)]
+    free = np.mean([not source.scan.lesions[index].any() for source, index in picks])
+    assert free == pytest.approx(share, abs=0.06)
+    assert (free == share) or share == 0.3
+
+
+def test_the_lung_stage_draws_all_slices_alike(
+    scans: list[PreparedScan], lungs_values: dict[str, Any]
+) -> None:
+    samples = Samples(scans, settings_of(lungs_values, lesion_free_share=1.0, healthy_share=0.0))
+    picks = [samples._pick(np.random.default_rng(number)) for number in range(300)]
+    free = np.mean([not source.scan.lesions[index].any() for source, index in picks])
+    assert free == pytest.approx(0.24, abs=0.1)  # the first of each four or five
+
+
+def predicted_lungs(scans: list[PreparedScan], folder: Path) -> Path:
+    """Only the right half of the frame: without any lesion; none on the second slice."""
+    for scan in scans:
+        lungs = scan.lungs.copy()
+        lungs[:, :, :32] = 0
+        lungs[1] = 0
+        save_map(folder, scan.row.scan_id, lungs)
+    return folder
+
+
+def test_predicted_lungs_take_the_place_of_the_reference(
+    tmp_path: Path, scans: list[PreparedScan], values: dict[str, Any]
+) -> None:
+    folder = predicted_lungs(scans, tmp_path)
+    plain = {"mask_errors": 0.0, "shift": 0.0, "rotate_degrees": 0.0}
+    settings = settings_of(values, lungs=str(folder), healthy_share=0.0, augment=plain)
+    samples = Samples(scans, settings)
+    for source in samples._sick:
+        assert source.slices[0] == 2  # the first with predicted lung
+        half = source.scan.lungs.copy()
+        half[:, :, :32] = half[1] = 0
+        assert source.box == LungBox.around(half.any(axis=0), samples._recipe)
+    for step in range(2, 6):
+        assert not samples.batch(step)[1].any()  # all lesions lie in the other half
+
+
+def test_only_the_lesion_stage_is_shown_lungs(
+    scans: list[PreparedScan], values: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(DatasetError, match="has no map of scan one"):
+        Samples(scans, settings_of(values, lungs=str(tmp_path)))
+    Samples(scans, direct_of(values))
+
+
+def test_lungs_that_are_no_mask_are_refused(
+    scans: list[PreparedScan], values: dict[str, Any], tmp_path: Path
+) -> None:
+    for scan in scans:
+        save_map(tmp_path, scan.row.scan_id, scan.lungs * np.uint8(200))
+    with pytest.raises(DatasetError, match=r"lungs of one in .* go up to 200; expected a mask"):
+        Samples(scans, settings_of(values, lungs=str(tmp_path)))
+
+
+@pytest.mark.parametrize("stage", ["lesions", "direct"])
+def test_soft_targets_are_mixed_in(
+    scans: list[PreparedScan], values: dict[str, Any], tmp_path: Path, stage: str
+) -> None:
+    for scan in scans:
+        save_map(tmp_path, scan.row.scan_id, np.full(scan.image.shape, 51, np.uint8))  # 0.2
+    make = settings_of if stage == "lesions" else direct_of
+    changes = {"soft_targets": str(tmp_path), "soft_weight": 0.25, "healthy_share": 0.0}
+    hard = Samples(scans, make(values, healthy_share=0.0))
+    soft = Samples(scans, make(values, **changes))
+    for step in range(2, 6):
+        (images, mask), (same, mixed) = hard.batch(step), soft.batch(step)
+        assert np.array_equal(images, same)  # the draw is the same
+        inside = mixed > 0 if stage == "lesions" else np.ones_like(mixed, dtype=bool)
+        np.testing.assert_allclose(mixed[inside], 0.75 * mask[inside] + 0.25 * 0.2, rtol=1e-5)
+        assert not mask[~inside].any()
+    assert mixed.max() == pytest.approx(0.8)
+
+
+def test_missing_soft_targets_are_refused(
+    scans: list[PreparedScan], values: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(DatasetError, match="has no map of scan one"):
+        Samples(scans, direct_of(values, soft_targets=str(tmp_path)))
+
+
+def test_a_scan_of_some_slices_is_drawn_from_them_alone(
+    scans: list[PreparedScan], values: dict[str, Any], tmp_path: Path
+) -> None:
+    """Its maps are of the whole scan."""
+    folder = predicted_lungs(scans, tmp_path)
+    thin = scans[1].take(np.array([1, 3, 4]))
+    (source,) = Samples([thin], settings_of(values, lungs=str(folder)))._sick
+    assert source.slices.tolist() == [1, 2]
+    assert np.array_equal(source.lungs[1:, :, 32:], scans[1].lungs[[3, 4], :, 32:])
 
 
 def test_nothing_to_train_on_is_refused(scans: list[PreparedScan], values: dict[str, Any]) -> None:

@@ -31,11 +31,15 @@ def test_overrides_replace(run_file: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stage": "heart"}, "stage: Input should be 'lungs' or 'lesions'"),
+        ({"stage": "heart"}, "stage: Input should be 'lungs', 'lesions' or 'direct'"),
         ({"batch_size": 4}, "batch_size: Extra inputs are not permitted"),
         ({"healthy_share": 2}, "healthy_share: Input should be less than or equal to 1"),
         ({"phases": [{"size": [16, 16], "steps": 0}]}, r"phases\.0\.steps.*phases\.0\.batch"),
         ({"ema": 1.0}, "ema"),
+        ({"phases": []}, "phases: .*at least 1 item"),
+        ({"early_stopping": {"scans": []}}, r"early_stopping\.scans: .*at least 1 item"),
+        ({"fold": 2}, "valid: Value error, fold is 2, without folds"),
+        ({"stage": "direct"}, "recipe.stage is 'lesions', not 'direct'"),
     ],
 )
 def test_each_wrong_field_is_named(
@@ -45,6 +49,20 @@ def test_each_wrong_field_is_named(
     path.write_text(yaml.safe_dump({**values, **changes}))
     with pytest.raises(SettingsError, match=message):
         TrainSettings.read(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lungs": "maps"}, "lungs are for stage 'lesions', not 'lungs'"),
+        ({"soft_targets": "maps"}, "soft_targets are for lesions, not stage 'lungs'"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(
+    lungs_values: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TrainSettings.model_validate({**lungs_values, **changes})
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "", "a: [", "just words"])

@@ -62,6 +62,10 @@ def test_what_is_no_manifest_is_damaged(tmp_path: Path, content: bytes) -> None:
             lambda v: v["stages"]["lungs"]["onnx"].update(sha256="00"),
             r"damaged at stages\.lungs\.onnx\.sha256",
         ),
+        (
+            lambda v: v["stages"]["lesions"].update(temperature=0),
+            r"damaged at stages\.lesions\.temperature",
+        ),
         (lambda v: v["stages"]["lungs"]["recipe"].update(std=0), "bad recipe for lungs: .*std 0"),
         (lambda v: v["stages"]["lungs"]["recipe"].update(std="x"), "bad recipe for lungs"),
         (lambda v: v["stages"]["lungs"]["recipe"].update(zoom=2), "unknown fields"),
@@ -75,3 +79,19 @@ def test_damage_is_named(tmp_path: Path, change: Callable, message: str) -> None
     folder = changed(tmp_path / "w", change)
     with pytest.raises(WeightsError, match=message):
         WeightsManifest.read(folder)
+
+
+def test_a_manifest_of_before_temperatures_is_read_as_not_calibrated(tmp_path: Path) -> None:
+    def older(values: dict[str, Any]) -> None:
+        for stage in values["stages"].values():
+            del stage["temperature"], stage["calibration"]
+
+    stage = WeightsManifest.read(changed(tmp_path / "w", older)).stages["lesions"]
+    assert (stage.temperature, stage.calibration, stage.is_calibrated) == (1.0, {}, False)
+
+
+@pytest.mark.parametrize("fitted", [{"temperature": 1.7}, {"calibration": {"ece": 0.01}}])
+def test_what_was_fitted_is_calibrated(tmp_path: Path, fitted: dict[str, Any]) -> None:
+    folder = changed(tmp_path / "w", lambda v: v["stages"]["lesions"].update(fitted))
+    stages = WeightsManifest.read(folder).stages
+    assert (stages["lungs"].is_calibrated, stages["lesions"].is_calibrated) == (False, True)

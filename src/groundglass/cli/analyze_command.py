@@ -47,7 +47,10 @@ def analyze(
         bool, typer.Option("--exact-lungs", help="Lung network on every slice, not every 3 mm")
     ] = False,
     flips: Annotated[
-        bool, typer.Option("--flips", help="Average over mirrored slices; twice the time")
+        bool,
+        typer.Option(
+            "--flips", help="Test-time flips: lesions over mirrored slices too; twice the time"
+        ),
     ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Several inputs: do only what is missing")
@@ -107,8 +110,14 @@ def summary_lines(analysis: Analysis) -> list[str]:
             f"  lungs {lungs.total.volume_ml:.0f} ml (right {lungs.right.volume_ml or 0:.0f}, "
             f"left {lungs.left.volume_ml or 0:.0f}), lesions {lesions.volume_ml or 0:.1f} ml"
         )
+    known, between = lesions.uncertainty, ""
+    if known is not None:
+        between = (
+            f" (range {known.involvement_low_percent:.1f} to {known.involvement_high_percent:.1f}"
+            f"{'' if known.is_calibrated else ', not calibrated'})"
+        )
     lines.append(
-        f"  involved: {lesions.involvement_percent:.1f} % of the lungs; intensities: "
+        f"  involved: {lesions.involvement_percent:.1f} % of the lungs{between}; intensities: "
         f"{found.scan.intensity.evidence}"
     )
     if analysis.run["series"]["chosen_because"]:

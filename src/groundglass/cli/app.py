@@ -9,11 +9,16 @@ import typer
 
 import groundglass
 from groundglass.cli.analyze_command import analyze
+from groundglass.cli.audit_command import audit
 from groundglass.cli.demo_command import demo
+from groundglass.cli.evaluate_command import evaluate
+from groundglass.cli.folds_command import folds
 from groundglass.cli.inspect_command import inspect
 from groundglass.cli.phantom_command import phantom
 from groundglass.cli.prepare_command import prepare
+from groundglass.cli.pseudo_label_command import pseudo_label
 from groundglass.cli.schema_command import schema
+from groundglass.cli.study_command import study
 from groundglass.cli.train_command import train
 from groundglass.cli.weights_command import weights_app
 from groundglass.errors import GroundglassError, SettingsError
@@ -52,8 +57,13 @@ _ = app.command("demo")(demo)
 _ = app.command("phantom")(phantom)
 _ = app.command("schema")(schema)
 app.add_typer(weights_app, name="weights")
+_ = app.command("evaluate")(evaluate)
 _ = app.command("prepare")(prepare)
+_ = app.command("audit")(audit)
+_ = app.command("folds")(folds)
 _ = app.command("train")(train)
+_ = app.command("study")(study)
+_ = app.command("pseudo-label")(pseudo_label)
 
 
 def main() -> None:

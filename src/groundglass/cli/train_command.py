@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from groundglass.training.loop import Progress, Trainer
     from groundglass.training.settings import TrainSettings
 
-_STAGES = ("lungs", "lesions")
+_STAGES = ("lungs", "lesions", "direct")
 _LINE_EVERY = 10
 """Steps between lines of progress where stderr is no terminal."""
 
@@ -26,7 +26,7 @@ class _TimeIsUp(Exception):  # noqa: N818 - it is no error
 
 def train(
     stage: Annotated[
-        str, typer.Argument(help="lungs or lesions", metavar="STAGE", show_default=False)
+        str, typer.Argument(help="lungs, lesions or direct", metavar="STAGE", show_default=False)
     ],
     recipe: Annotated[
         Path, typer.Option("--recipe", help="Run file, such as recipes/chs-net-lungs.yaml")
@@ -36,6 +36,15 @@ def train(
     ],
     index: Annotated[
         Path | None, typer.Option("--index", help="Prepared folder; left out, the recipe's")
+    ] = None,
+    folds: Annotated[
+        Path | None, typer.Option("--folds", help="Folds file; left out, the recipe's, if any")
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option("--fold", min=0, help="Its fold to leave out, from 0")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Of all draws; left out, the recipe's")
     ] = None,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu, cuda, cuda:N or auto; else the recipe's")
@@ -50,34 +59,48 @@ def train(
 ) -> None:
     """Train a network, or go on where the run folder's checkpoint stands.
 
-    The scans of `hold_out`, and all others of their groups, are never trained on.
+    The scans of `hold_out`, all others of their groups, and the test side of the fold are never
+    trained on. Under torchrun, several processes share the work.
     """
     from rich.console import Console
 
     from groundglass.errors import MissingExtraError, SettingsError
 
     if stage not in _STAGES:
-        raise SettingsError(f"stage {stage!r} is unknown", expected=" or ".join(_STAGES))
+        raise SettingsError(f"stage {stage!r} is unknown", expected=", ".join(_STAGES))
     try:
         import torch
     except ImportError as error:
         raise MissingExtraError("torch", "train", "Training") from error
     from groundglass.training.loop import Trainer
+    from groundglass.training.ranks import Ranks
     from groundglass.training.select import select_scans
 
-    if device is not None:
-        device = _device(device, cuda=torch.cuda.is_available())
-    overrides = {"index": index and str(index), "device": device, "threads": threads}
+    overrides = {
+        "index": index and str(index),
+        "folds": folds and str(folds),
+        "fold": fold,
+        "seed": seed,
+        "device": device,
+        "threads": threads,
+    }
     settings = _settings(recipe, stage, {k: v for k, v in overrides.items() if v is not None})
-    console = Console(stderr=True)
-    scans, held_out = select_scans(settings)
-    slices = sum(scan.row.slices for scan in scans)
-    console.print(f"{settings.name}: {len(scans)} scans, {slices} slices to train on")
-    names = ", ".join(scan.row.scan_id for scan in held_out) or "none"
-    console.print(f"held out: {names}", highlight=False)
-    del held_out  # their frames are not needed, and a run is long
-    _run(Trainer(scans, settings, out), console, stop_after)
-    _plot(out, console)
+    usable = _device(settings.device, cuda=torch.cuda.is_available())
+    settings = settings.model_copy(update={"device": usable})
+    ranks = Ranks.join(settings.device)
+    console = Console(stderr=True, quiet=not ranks.is_first)
+    chosen = select_scans(settings)
+    slices = sum(len(scan.image) for scan in chosen.train)
+    console.print(f"{settings.name}: {len(chosen.train)} scans, {slices} slices to train on")
+    for name, scans in (("validation", chosen.validation), ("held out", chosen.held_out)):
+        names = ", ".join(scan.row.scan_id for scan in scans) or "none"
+        console.print(f"{name}: {names}", highlight=False)
+    trainer = Trainer(chosen.train, settings, out, validation=chosen.validation)
+    del chosen  # the frames held out are not needed, and a run is long
+    _run(trainer, console, stop_after)
+    if ranks.is_first:
+        _plot(out, console)
+    ranks.leave()
 
 
 def _device(name: str, *, cuda: bool) -> str:
@@ -116,19 +139,33 @@ def _run(trainer: Trainer, console: Console, stop_after: float | None) -> None:
 
     def watch(progress: Progress) -> None:
         # The callback comes before a step's checkpoint: the step after one is the place to stop.
-        saved = progress.step > 1 and (progress.step - 1) % every == 0
-        if stop_after is not None and saved and time.monotonic() - began > 60 * stop_after:
+        if stop_after is None or progress.step == 1 or (progress.step - 1) % every:
+            return
+        late = time.monotonic() - began > 60 * stop_after
+        if trainer.ranks.agree(float(late)):  # all stop at one step, or they wait for each other
             raise _TimeIsUp
 
     if trainer.step:
         console.print(f"going on from step {trainer.step}", highlight=False)
     try:
-        if console.is_terminal:
+        if console.is_terminal and not console.quiet:
             _run_with_bar(trainer, console, watch)
         else:
             _run_with_lines(trainer, console, watch)
     except _TimeIsUp:
         console.print("stopped at a checkpoint; the same command goes on from there")
+    else:
+        _tell_validation(trainer, console)
+
+
+def _tell_validation(trainer: Trainer, console: Console) -> None:
+    best = trainer.watch.best
+    if best is not None:
+        early = "stopped early at" if trainer.step < trainer.settings.total_steps else "ended at"
+        console.print(
+            f"{early} step {trainer.step}; best validation Dice {best[1]:.4f} at step {best[0]}",
+            highlight=False,
+        )
 
 
 def _run_with_bar(trainer: Trainer, console: Console, watch: Callable[[Progress], None]) -> None:

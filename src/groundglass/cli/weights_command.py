@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from groundglass.weights.manifest import Stage
 
 weights_app = typer.Typer(
     help="List, show, verify, import and export weights. Nothing is ever downloaded.",
@@ -45,6 +48,7 @@ def show(
         typer.echo(f"{stage}: {entry.network}, {entry.parameters:,} parameters")
         typer.echo("  recipe: " + json.dumps(entry.recipe))
         typer.echo("  trained: " + json.dumps(entry.trained))
+        typer.echo("  calibration: " + _calibration_text(entry))
     typer.echo("accuracy: " + json.dumps(manifest.accuracy, indent=1))
 
 
@@ -99,18 +103,18 @@ def pack(
     lesion_threshold: Annotated[
         float | None, typer.Option(help="Probability from which on a pixel is lesion")
     ] = None,
+    lesion_temperature: Annotated[
+        float | None, typer.Option(help="Divides the lesion network's logits")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="JSON on how well lesions are calibrated, with temperature")
+    ] = None,
 ) -> None:
     """Make weights for analysis from two training runs (extra `train`)."""
-    import json
+    from groundglass.errors import MissingExtraError
 
-    from groundglass.errors import MissingExtraError, SettingsError
-
-    measured = {}
-    if accuracy is not None:
-        try:
-            measured = json.loads(accuracy.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"--accuracy {accuracy} is no JSON file: {error}") from error
+    measured = _read_json("--accuracy", accuracy)
+    calibrated = _read_json("--calibration", calibration)
     try:
         from groundglass.training.pack import PackSettings, pack_weights
     except ImportError as error:
@@ -124,7 +128,41 @@ def pack(
         measured,
         hardware=hardware,
         lesion_threshold=lesion_threshold,
+        lesion_temperature=lesion_temperature,
+        calibration=calibrated,
     )
     manifest = pack_weights(lungs, lesions, out, settings)
     for stage, entry in manifest.stages.items():
         typer.echo(f"{stage}: {entry.onnx.sha256}  {out / entry.onnx.file}")
+
+
+def _read_json(option: str, path: Path | None) -> dict[str, Any]:
+    """The object in a JSON file; {} without one."""
+    import json
+
+    from groundglass.errors import SettingsError
+
+    if path is None:
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{option} {path} is no JSON file: {error}") from error
+    if not isinstance(found, dict):
+        raise SettingsError(f"{option} {path} holds no object", expected="{...}")
+    return found
+
+
+def _calibration_text(stage: Stage) -> str:
+    if not stage.is_calibrated:
+        return "none; probabilities are the network's own"
+    text = f"temperature {stage.temperature:.4g}"
+    measured = [stage.calibration.get(name) for name in ("before", "after")]
+    eces = [one.get("ece") if isinstance(one, dict) else None for one in measured]
+    if all(isinstance(ece, int | float) for ece in eces):
+        text += f", expected calibration error {eces[0]:.4f} before, {eces[1]:.4f} after"
+    if "cases" in stage.calibration:
+        text += f", {stage.calibration['cases']} cases"
+    if stage.calibration.get("data"):
+        text += f" ({stage.calibration['data']})"
+    return text

@@ -6,6 +6,7 @@ Preconditions are checked, never assumed: whatever is not one gray volume with a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +66,23 @@ def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises: UnreadableError (also where values are no whole numbers), GeometryError,
     MissingExtraError.
     """
+    raw = read_labels(path)
+    if "shape_ijk" not in raw.header:
+        raise UnreadableError(
+            f"{Path(path).name} is pictures", expected="a NIfTI, NRRD or MHA/MHD mask"
+        )
+    return raw.array, raw.affine
+
+
+def read_labels(path: Path) -> RawVolume:
+    """As `read_mask`, with what the file says of its geometry; a picture is one slice.
+
+    Raises: as `read_mask`.
+    """
     with locate(Path(path)) as found:
-        if found.kind in ("dicom", "pictures"):
+        if found.kind == "dicom":
             raise UnreadableError(
-                f"{Path(path).name} is {found.kind}", expected="a NIfTI, NRRD or MHA/MHD mask"
+                f"{Path(path).name} is dicom", expected="a NIfTI, NRRD or MHA/MHD mask"
             )
         raw = read_raw(found)
     values = raw.array
@@ -78,7 +92,7 @@ def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"{Path(path).name} holds fractions", expected="a mask of whole labels"
         )
     small = whole.min() >= 0 and whole.max() <= 255
-    return np.ascontiguousarray(whole.astype(np.uint8 if small else np.int32)), raw.affine
+    return replace(raw, array=np.ascontiguousarray(whole.astype(np.uint8 if small else np.int32)))
 
 
 def read_raw(found: Found) -> RawVolume:

@@ -27,10 +27,16 @@ from groundglass.measurement.counts import (
     hu_histograms,
 )
 from groundglass.measurement.diagnosis import diagnose
-from groundglass.measurement.lesions import lesion_sizes, smallest_counted
+from groundglass.measurement.lesions import LesionTable, smallest_counted, tabulate_lesions
 from groundglass.measurement.quality import check_quality
 from groundglass.measurement.settings import MeasureSettings
 from groundglass.measurement.severity import grade_severity
+from groundglass.measurement.uncertainty import (
+    ITEMS_DEFINITION,
+    LesionProbability,
+    lesion_items,
+    scan_uncertainty,
+)
 from groundglass.volume import Volume
 
 ZONE_DEFINITION = (
@@ -46,12 +52,14 @@ def measure(
     lesions: np.ndarray,
     *,
     settings: MeasureSettings | None = None,
+    probability: LesionProbability | None = None,
 ) -> Findings:
     """Measure one scan.
 
     Shape: `lungs` (1 right, 2 left) and `lesions` (1) as `volume`, in any axis order. Only
     lesion voxels inside the lungs count; what lies outside is named in `warnings`. Volumes
-    use the true voxel volume, on tilted grids too.
+    use the true voxel volume, on tilted grids too. Without the `probability` behind the lesions
+    nothing is said about their uncertainty.
     Raises: NoLungError where the lung mask is empty; GeometryError, InputError for masks that
     do not fit.
     """
@@ -67,7 +75,21 @@ def measure(
             remedy="Look at the scan; see `groundglass inspect` for what it holds",
         )
     aerated, sick = hu_histograms(axial.array, lungs, lesions) if volume.is_hu else (None, None)
-    burden = _measure_lesions(volume, lungs, lesions, counts, sick, settings)
+    chance = None if probability is None else order.apply(probability.checked(volume.shape))
+    table = tabulate_lesions(
+        lungs,
+        lesions,
+        counts,
+        probability=chance,
+        cuts=None if probability is None else probability.cuts(settings),
+    )
+    uncertainty = None
+    if probability is not None and chance is not None:
+        uncertainty = scan_uncertainty(
+            table, probability, lungs=lungs, axial_chance=chance, volume=volume, settings=settings
+        )
+    burden = _measure_lesions(volume, order, counts, table, sick, settings)
+    burden = burden.model_copy(update={"uncertainty": uncertainty})
     voxels = counts.lung.sum(axis=0)
     total_ml = _ml(volume, int(voxels.sum()))
     return Findings(
@@ -100,14 +122,13 @@ def measure(
 
 def _measure_lesions(
     volume: Volume,
-    lungs: np.ndarray,
-    lesions: np.ndarray,
+    order: AxisOrder,
     counts: SliceCounts,
+    table: LesionTable,
     sick: np.ndarray | None,
     settings: MeasureSettings,
 ) -> LesionFindings:
-    total = int(counts.lesion.sum())
-    sizes = lesion_sizes(np.where(lungs > 0, lesions, 0)) if total else np.zeros(0, dtype=int)
+    total, sizes = int(counts.lesion.sum()), table.voxels
     voxel_ml = volume.voxel_volume_ml
     smallest = smallest_counted(
         voxel_ml, settings.smallest_lesion_ml, settings.smallest_lesion_voxels
@@ -140,6 +161,9 @@ def _measure_lesions(
             "above consolidation, vessels inside lesions included (threshold: BMC Infect Dis "
             "2021, doi:10.1186/s12879-021-06556-z); null where intensities are not HU."
         ),
+        items=lesion_items(table, volume=volume, order=order, smallest=smallest, settings=settings),
+        items_definition=ITEMS_DEFINITION.format(number=settings.listed_lesions),
+        uncertainty=None,
     )
 
 

@@ -27,6 +27,16 @@ class MeasureSettings:
     `plausible_aerated_median_hu`: where the median of the lungs outside lesions lies.
     `most_padding_percent`: share of lung voxels at the lowest storable value (-1024 HU).
     `tilt_degrees`: gantry tilt from which it is reported.
+    `listed_lesions`: how many lesions are described one by one, the largest first.
+    `range_probabilities`: a range runs from the voxels of at least the second to those of at
+        least the first; with calibrated probabilities and voxels that err together, four of
+        five truths lie within.
+    `low_confidence_band`: a lesion voxel whose probability lies less than this above the
+        threshold counts as low in confidence.
+    `confident_mean`, `doubtful_mean`: mean probability, hence the share of a lesion's voxels
+        that should be lesion, from which on confidence can be high, and below which it is low.
+    `most_low_confidence_percent`: share of low-confidence voxels up to which confidence can be
+        high; with more than twice as many it is low.
 
     Raises: SettingsError where a value is out of its range.
     """
@@ -39,6 +49,12 @@ class MeasureSettings:
     plausible_aerated_median_hu: tuple[float, float] = (-960.0, -500.0)
     most_padding_percent: float = 5.0
     tilt_degrees: float = 0.5
+    listed_lesions: int = 10
+    range_probabilities: tuple[float, float] = (0.1, 0.9)
+    low_confidence_band: float = 0.15
+    confident_mean: float = 0.8
+    doubtful_mean: float = 0.6
+    most_low_confidence_percent: float = 25.0
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -54,3 +70,9 @@ class MeasureSettings:
         for name in ("smallest_lesion_ml", "smallest_lesion_voxels", "tilt_degrees"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"{name} is {getattr(self, name)!r}", expected="0 or more")
+        chances = (*self.range_probabilities, self.doubtful_mean, self.confident_mean)
+        if not all(0 < chance < 1 for chance in (*chances, self.low_confidence_band)):
+            raise SettingsError(
+                f"probabilities are {chances}, with a band of {self.low_confidence_band!r}",
+                expected="between 0 and 1",
+            )

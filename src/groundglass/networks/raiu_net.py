@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from groundglass.networks.hybrid_pool import HybridPool2d, MaxPoolBranch2d
 from groundglass.networks.inception import ResidualInceptionBlock
+from groundglass.networks.resizing import bilinear_to, pad_to_multiple
 from groundglass.networks.separable_conv import SeparableUp2d
+from groundglass.networks.side_outputs import SideOutputs
 from groundglass.networks.ssd_attention import SSDAttention
 
 LEVELS = 4
@@ -88,19 +90,50 @@ class UNetFrame(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         height, width = int(x.shape[-2]), int(x.shape[-1])
-        pad_h, pad_w = -height % STRIDE, -width % STRIDE
-        if pad_h or pad_w:
-            x = functional.pad(x, (0, pad_w, 0, pad_h))
+        return self.head(self._expanded(x)[-1])[..., :height, :width]
+
+    def _expanded(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """The map of each expansion stage, coarse to fine, of the padded input."""
+        x = pad_to_multiple(x, STRIDE)
         maps = []
         for block, pool in zip(self.contraction, self.pools, strict=True):
             maps.append(block(x))
             x = pool(maps[-1])
         x = self.bridge(x)
         coarser = [*maps[1:], x]
+        expanded = []
         for level in reversed(range(LEVELS)):
             skip = self.skips[level](maps[level], coarser[level])
             x = self.expansion[level](torch.cat([self.ups[level](x), skip], dim=1))
-        return self.head(x)[..., :height, :width]
+            expanded.append(x)
+        return expanded
+
+
+class SupervisedUNetFrame(UNetFrame):
+    """The same frame with a logit of its own on every expansion stage, for training.
+
+    Called plainly it is the frame: same weights (plus `side_heads`), same output, same cost.
+    Source: deep supervision of Lee et al. 2015; not in CHS-Net.
+    Shape: (N, 1, H, W) -> logits (N, 1, H, W); with `side_outputs` four masks, fine to coarse,
+    each upsampled to (H, W).
+    """
+
+    has_side_outputs: ClassVar[bool] = True
+
+    def __init__(self, parts: UNetParts, *, base: int = 16, in_channels: int = 1) -> None:
+        super().__init__(parts, base=base, in_channels=in_channels)
+        self.side_heads = nn.ModuleList(nn.Conv2d(base * 2**i, 1, 1) for i in range(1, LEVELS))
+
+    def forward(self, x: torch.Tensor, *, side_outputs: bool = False) -> torch.Tensor | SideOutputs:
+        if not side_outputs:
+            return super().forward(x)
+        height, width = int(x.shape[-2]), int(x.shape[-1])
+        *coarse, fine = self._expanded(x)
+        masks = [self.head(fine)]
+        full = int(fine.shape[-2]), int(fine.shape[-1])
+        for head, stage in zip(self.side_heads, reversed(coarse), strict=True):
+            masks.append(bilinear_to(head(stage), full))
+        return SideOutputs(tuple(mask[..., :height, :width] for mask in masks))
 
 
 def _max_pool(channels: int) -> nn.Module:
@@ -147,3 +180,15 @@ def raiu_net(*, base: int = 16, gate: type[nn.Module] = nn.ReLU) -> UNetFrame:
     """
     skip = partial(SSDAttention, gate=gate)
     return UNetFrame(UNetParts(_hybrid_block, _hybrid_pool, SeparableUp2d, skip), base=base)
+
+
+def raiu_net_sigmoid(*, base: int = 16) -> UNetFrame:
+    """RAIU-Net with sigmoid gates, as attention gates usually have; not in CHS-Net."""
+    return raiu_net(base=base, gate=nn.Sigmoid)
+
+
+def raiu_net_deep(*, base: int = 16) -> SupervisedUNetFrame:
+    """RAIU-Net with deep supervision of its expansion stages; not in CHS-Net."""
+    skip = partial(SSDAttention, gate=nn.ReLU)
+    parts = UNetParts(_hybrid_block, _hybrid_pool, SeparableUp2d, skip)
+    return SupervisedUNetFrame(parts, base=base)

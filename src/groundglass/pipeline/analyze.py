@@ -20,6 +20,7 @@ from groundglass.intensity import IntensityChoice
 from groundglass.io.read import read_mask, read_scan
 from groundglass.labels import LESION_LABELS, LUNG_LABELS
 from groundglass.measurement.measure import measure
+from groundglass.measurement.uncertainty import LesionProbability
 from groundglass.metrics.overlap import confusion
 from groundglass.outputs.masks import write_mask, write_probability
 from groundglass.outputs.report.inputs import ReportInputs
@@ -93,7 +94,8 @@ def analyze_scan(
                 volume = replace(volume, spacing_is_real=False)
         segmentation = cascade.segment(volume, watch)
         with watch.stage("measure"):
-            findings = measure(volume, segmentation.lungs, segmentation.lesions)
+            chance = _lesion_probability(segmentation, cascade)
+            findings = measure(volume, segmentation.lungs, segmentation.lesions, probability=chance)
             findings = _with_notes(findings, segmentation, scan_id)
         with watch.stage("write masks"):
             _write_masks(partial, volume, segmentation, options)
@@ -120,6 +122,16 @@ def analyze_scan(
         )
         (partial / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     return Analysis(folder, findings, run, _agreement(masks, segmentation))
+
+
+def _lesion_probability(segmentation: Segmentation, cascade: Cascade) -> LesionProbability:
+    stage = cascade.weights.manifest.stages["lesions"]
+    return LesionProbability(
+        segmentation.probability,
+        stage.slice_recipe().threshold,
+        stage.temperature,
+        is_calibrated=stage.is_calibrated,
+    )
 
 
 def _with_notes(findings: Findings, segmentation: Segmentation, scan_id: str | None) -> Findings:
@@ -208,6 +220,8 @@ def _run_record(
                 name: (stage.safetensors if cascade.engine == "torch" else stage.onnx).sha256
                 for name, stage in manifest.stages.items()
             },
+            "temperature": {name: stage.temperature for name, stage in manifest.stages.items()},
+            "calibrated": {name: stage.is_calibrated for name, stage in manifest.stages.items()},
         },
         "recipe": {s: stage.recipe for s, stage in manifest.stages.items()},
         "engine": {"name": cascade.engine, "device": cascade.device},

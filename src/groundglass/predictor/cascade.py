@@ -25,8 +25,8 @@ from groundglass.recipe import SliceRecipe
 from groundglass.volume import Volume
 from groundglass.weights.store import Weights
 
-_USUAL_FIELD_MM = 400.0
-_USUAL_LENGTH_MM = 300.0
+USUAL_FIELD_MM = 400.0
+USUAL_LENGTH_MM = 300.0
 """What a chest scan spans, for pictures without units: only the clean-up's radii depend on it."""
 _ALIKE = 0.92
 """Dice of neighboring sampled lung maps from which on the slices between are interpolated."""
@@ -57,7 +57,8 @@ class Segmentation:
     """Masks on the scan's own grid, in the scan's own axis order.
 
     `lungs` uint8 (1 right, 2 left), `lesions` uint8 (1), `probability` uint8 (0..255 for 0..1,
-    0 outside the lungs); `notes` for the reader; `slices_seen` per network.
+    0 outside the lungs; of lesion, after the weights' temperature); `notes` for the reader;
+    `slices_seen` per network.
     """
 
     lungs: np.ndarray
@@ -87,6 +88,7 @@ class Cascade:
         self._lesions = load_engine(weights, "lesions", engine=engine, device=device)
         self._lung_recipe = weights.manifest.stages["lungs"].slice_recipe()
         self._lesion_recipe = weights.manifest.stages["lesions"].slice_recipe()
+        self._temperature = {k: s.temperature for k, s in weights.manifest.stages.items()}
 
     def segment(self, volume: Volume, watch: Stopwatch | None = None) -> Segmentation:
         """Segment one scan. Raises: NoLungError where no lung is found."""
@@ -113,6 +115,12 @@ class Cascade:
             frames.equalized,
         )
 
+    def _chance(self, stage: str, batch: np.ndarray) -> np.ndarray:
+        """Slices (N, H, W) in a network's input -> probabilities (N, H, W), calibrated if it is."""
+        engine = self._lungs if stage == "lungs" else self._lesions
+        logits = engine.logits(np.ascontiguousarray(batch)[:, None])[:, 0]
+        return _sigmoid(logits / np.float32(self._temperature[stage]))
+
     def _lung_probability(self, frames: _Frames) -> tuple[np.ndarray, int]:
         """(D, S, S) float32 in the frame, from every slice or from an even sample of them.
 
@@ -130,9 +138,7 @@ class Cascade:
             for start in range(0, len(slices), BATCH):
                 chosen = slices[start : start + BATCH]
                 batch = np.stack([lung_input(frames.image(d, recipe), recipe) for d in chosen])
-                seen.update(
-                    zip(chosen, _sigmoid(self._lungs.logits(batch[:, None]))[:, 0], strict=True)
-                )
+                seen.update(zip(chosen, self._chance("lungs", batch), strict=True))
 
         coarse = sorted({*range(0, depth, step), depth - 1})
         look(coarse)
@@ -185,11 +191,10 @@ class Cascade:
         for start in range(0, slices.size, BATCH):
             chosen = slices[start : start + BATCH]
             shown = [lesion_input(frames.image(d, recipe), lungs[d], box, recipe) for d in chosen]
-            batch = np.stack(shown)[:, None]
-            chance = _sigmoid(self._lesions.logits(batch))[:, 0]
+            batch = np.stack(shown)
+            chance = self._chance("lesions", batch)
             if self.settings.flips:
-                mirrored = np.ascontiguousarray(batch[..., ::-1])
-                chance = (chance + _sigmoid(self._lesions.logits(mirrored))[:, 0, :, ::-1]) / 2
+                chance = (chance + self._chance("lesions", batch[..., ::-1])[..., ::-1]) / 2
             for d, one in zip(chosen, chance, strict=True):
                 back = box.paste(np.ascontiguousarray(one), recipe.frame_size)
                 out[d] = np.rint(back * 255).astype(np.uint8)
@@ -235,8 +240,8 @@ class _Frames:
         """Spacing of the frames' grid; that of a usual chest where the scan's is not real."""
         depth, height, width = self.axial.shape
         if not self.axial.spacing_is_real:
-            pixel = _USUAL_FIELD_MM / self._size
-            return min(10.0, max(1.0, _USUAL_LENGTH_MM / depth)), pixel, pixel
+            pixel = USUAL_FIELD_MM / self._size
+            return min(10.0, max(1.0, USUAL_LENGTH_MM / depth)), pixel, pixel
         distance, row, column = self.axial.spacing_mm
         return distance, row * height / self.frame.height, column * width / self.frame.width
 

@@ -16,11 +16,16 @@ from groundglass.errors import WeightsError
 
 FORMAT = "groundglass-training-1"
 STATE_NAME = "state.safetensors"
+BEST_NAME = "best.safetensors"
+RESULT_NAME = "result.safetensors"
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that a run needs to go on: network, its running average, optimizer, step, seconds."""
+    """All that a run needs to go on: network, its running average, optimizer, step, seconds.
+
+    `validation`: (step, Dice) of each look for early stopping.
+    """
 
     step: int
     seconds: float
@@ -28,6 +33,7 @@ class TrainingState:
     model: dict[str, torch.Tensor]
     average: dict[str, torch.Tensor]
     optimizer: dict[str, torch.Tensor]
+    validation: tuple[tuple[int, float], ...] = ()
 
 
 def save_state(path: Path, state: TrainingState) -> None:
@@ -41,6 +47,7 @@ def save_state(path: Path, state: TrainingState) -> None:
         "step": str(state.step),
         "seconds": f"{state.seconds:.3f}",
         "settings": json.dumps(state.settings),
+        "validation": json.dumps(state.validation),
     }
     partial = path.with_name(f".{path.name}.partial")
     save_file(tensors, partial, metadata=metadata)
@@ -70,17 +77,31 @@ def load_state(path: Path) -> TrainingState:
         part("m"),
         part("a"),
         part("o"),
+        tuple((step, dice) for step, dice in json.loads(metadata.get("validation", "[]"))),
     )
 
 
-def load_start(path: Path) -> dict[str, torch.Tensor]:
-    """Weights to begin a run with: a run folder's running average, or a .safetensors file.
+def load_result(folder: Path) -> TrainingState:
+    """What a run is used with: its result, of an unfinished one the best or last state so far."""
+    for name in (RESULT_NAME, BEST_NAME):
+        if (folder / name).exists():
+            return load_state(folder / name)
+    return load_state(folder / STATE_NAME)
 
-    Raises: WeightsError where neither is there or readable.
+
+def load_start(path: Path) -> dict[str, torch.Tensor]:
+    """Weights to begin a run with: a run's running average, or a .safetensors file of weights.
+
+    `path`: a run folder, one of its checkpoints, or a file of weights.
+    Raises: WeightsError where none is there or readable.
     """
     if path.is_dir():
-        return load_state(path / STATE_NAME).average
+        return load_result(path).average
     try:
+        with safe_open(path, framework="pt") as stored:
+            is_checkpoint = (stored.metadata() or {}).get("format") == FORMAT
+        if is_checkpoint:
+            return load_state(path).average
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(
@@ -104,9 +125,14 @@ def restore_optimizer(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
 ) -> None:
     """Undo `flatten_optimizer` into a fresh optimizer of the same shape."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in tensors.items():
         index, name = key.split("|", 1)
+        weight = weights[int(index)]
+        if tensor.shape == weight.shape:
+            # Files know no memory format; another than before would round in another way.
+            tensor = torch.empty_like(weight, dtype=tensor.dtype, device="cpu").copy_(tensor)
         state.setdefault(int(index), {})[name] = tensor
     whole = optimizer.state_dict()
     whole["state"] = state

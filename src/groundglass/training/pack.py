@@ -6,7 +6,7 @@ import hashlib
 import logging
 import platform
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 from torch import nn
 
-from groundglass.errors import WeightsError
+from groundglass.errors import SettingsError, WeightsError
 from groundglass.networks.build import build_network
 from groundglass.recipe import SliceRecipe
-from groundglass.training.checkpoint import STATE_NAME, load_state
+from groundglass.training.checkpoint import load_result
 from groundglass.weights.manifest import MANIFEST_NAME, Stage, WeightsFile, WeightsManifest
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ class PackSettings:
     """What the manifest says besides what the runs know.
 
     `lesion_threshold` replaces the lesion recipe's. The threshold that is best for Dice lies at
-    half the Dice that can be reached (Lipton et al. 2014), so below one half.
+    half the Dice that can be reached (Lipton et al. 2014), so below one half. It is one on the
+    probability after `lesion_temperature`, which is `calibration`'s where it is None.
     """
 
     name: str
@@ -45,6 +46,30 @@ class PackSettings:
     accuracy: dict[str, Any]
     hardware: str = ""
     lesion_threshold: float | None = None
+    lesion_temperature: float | None = None
+    calibration: dict[str, Any] = field(default_factory=dict)
+
+    def temperature(self) -> float:
+        """Of the lesion network. Raises: SettingsError where two are given, or a bad one."""
+        kept = self.calibration.get("temperature")
+        chosen = self.lesion_temperature if self.lesion_temperature is not None else kept
+        if chosen is None:
+            if self.calibration:
+                raise SettingsError(
+                    "calibration names no temperature",
+                    expected="a field 'temperature'",
+                    remedy="Give --lesion-temperature",
+                )
+            return 1.0
+        for value in (chosen, chosen if kept is None else kept):
+            if type(value) not in (int, float) or not 0 < value < 1e6:
+                raise SettingsError(f"lesion temperature is {value!r}", expected="a number above 0")
+        if kept is not None and not np.isclose(kept, chosen, rtol=1e-3):
+            raise SettingsError(
+                f"lesion temperature is {chosen:g}, that of the calibration {kept:g}",
+                expected="one of them, or the same",
+            )
+        return float(chosen)
 
 
 def pack_weights(
@@ -55,13 +80,14 @@ def pack_weights(
     `lungs`, `lesions`: run folders. The numbers are rounded to float16 first, so that every
     engine computes with the same ones.
     Raises: WeightsError where a run is missing, of the wrong stage, or the export differs from
-    the network.
+    the network; SettingsError as `PackSettings.temperature`.
     """
+    temperature = settings.temperature()
     destination.mkdir(parents=True, exist_ok=True)
     stages: dict[str, Stage] = {}
     held_out: list[set[str]] = []
     for name, run in (("lungs", lungs), ("lesions", lesions)):
-        state = load_state(run / STATE_NAME)
+        state = load_result(run)
         recipe = SliceRecipe.from_dict(state.settings["recipe"])
         if recipe.stage != name:
             raise WeightsError(f"run {run} trained {recipe.stage}", expected=name)
@@ -81,6 +107,8 @@ def pack_weights(
             onnx=_hashed(destination / onnx_file),
             safetensors=_hashed(destination / tensor_file),
             trained=_trained(state.settings, state.step, state.seconds, settings.hardware),
+            temperature=temperature if name == "lesions" else 1.0,
+            calibration=settings.calibration if name == "lesions" else {},
         )
     manifest = WeightsManifest(
         name=settings.name,
@@ -96,6 +124,17 @@ def pack_weights(
     return manifest
 
 
+class _MainMask(nn.Module):
+    """A network with side outputs as its main mask alone: the exporter would pass the keyword."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.network(x)
+
+
 def export_onnx(network: nn.Module, size: tuple[int, int], path: Path) -> None:
     """Write ONNX with a free batch axis and float16 weights that decode to float32 on loading.
 
@@ -107,7 +146,7 @@ def export_onnx(network: nn.Module, size: tuple[int, int], path: Path) -> None:
         # here and folds batch norms into weights that float16 no longer holds exactly.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network,
+            _MainMask(network) if getattr(network, "has_side_outputs", False) else network,
             (example,),
             path,
             input_names=["image"],

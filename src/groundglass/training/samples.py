@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +13,13 @@ from groundglass.errors import DatasetError
 from groundglass.intensity import Intensity
 from groundglass.ops.slice_image import LungBox, frame_image, is_equalized, normalize
 from groundglass.recipe import SliceRecipe
-from groundglass.training.augment import random_intensity, random_mask_errors, random_warp
+from groundglass.training.augment import (
+    Warp,
+    random_intensity,
+    random_mask_errors,
+    random_warp,
+)
+from groundglass.training.maps import load_map
 from groundglass.training.settings import TrainSettings
 
 HU_WINDOWS = ((-1350.0, 150.0), (-1250.0, 250.0), (-1100.0, 500.0), (-1024.0, 1500.0))
@@ -21,8 +28,15 @@ HU_WINDOWS = ((-1350.0, 150.0), (-1250.0, 250.0), (-1100.0, 500.0), (-1024.0, 15
 
 @dataclass(frozen=True)
 class _Source:
+    """One scan to draw from. `lungs` is what the lesion stage sees of them; `soft` (D, S, S)
+    uint8 probabilities, or None."""
+
     scan: PreparedScan
     slices: np.ndarray
+    with_lesions: np.ndarray
+    without: np.ndarray
+    lungs: np.ndarray
+    soft: np.ndarray | None
     box: LungBox | None
     equalized: bool
 
@@ -31,8 +45,11 @@ class Samples:
     """Draws training batches from prepared scans.
 
     Scans weigh by a power of their slices (neighbors are alike); lesion-free scans get
-    `healthy_share` of the batch. Shape of a batch: (N, 1, H, W) float32 input and 0/1 target.
-    Raises: DatasetError where nothing is left to train on.
+    `healthy_share` of the batch, lesion-free slices of the others `lesion_free_share` of the
+    rest. Shape of a batch: (N, 1, H, W) float32 input and target 0..1 (0 or 1 but for soft
+    targets).
+    Raises: DatasetError where nothing is left to train on, or predicted lungs or soft targets
+    are missing.
     """
 
     def __init__(self, scans: Sequence[PreparedScan], settings: TrainSettings) -> None:
@@ -47,41 +64,74 @@ class Samples:
                 remedy="Check `index` and `hold_out`",
             )
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Input and target of `step`; equal for equal (seed, step)."""
-        rng = np.random.default_rng([self._settings.seed, step])
+    def batch(self, step: int, *, rank: int = 0, world: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Input and target of `step`; equal for equal (seed, step).
+
+        Each slice is drawn from (seed, step, its place in the batch), so that `world` processes
+        that take every `world`-th place together see the same batch as one alone.
+        """
         phase, _ = self._settings.phase_at(step)
-        pairs = [self._sample(rng, phase.size) for _ in range(phase.batch)]
+        pairs = [
+            self._sample(np.random.default_rng([self._settings.seed, step, place]), phase.size)
+            for place in range(rank, phase.batch, world)
+        ]
         images, targets = zip(*pairs, strict=True)
         return np.stack(images)[:, None], np.stack(targets)[:, None].astype(np.float32)
 
     def _source(self, scan: PreparedScan) -> _Source:
-        has_lung = scan.lungs.any(axis=(1, 2))
-        wanted = has_lung if self._settings.stage == "lesions" else np.ones_like(has_lung)
-        projection = np.asarray(scan.lungs.any(axis=0))
-        box = LungBox.around(projection, self._recipe) if has_lung.any() else None
+        settings = self._settings
+        lungs = scan.lungs
+        if settings.stage == "lesions" and settings.lungs is not None:
+            lungs = load_map(Path(settings.lungs), scan)
+            if lungs.size and lungs.max() > 1:
+                raise DatasetError(
+                    f"lungs of {scan.row.scan_id} in {settings.lungs} go up to {lungs.max()}",
+                    expected="a mask of 0 and 1, not probabilities",
+                )
+        soft = None
+        if settings.stage != "lungs" and settings.soft_targets is not None:
+            soft = load_map(Path(settings.soft_targets), scan)
+        has_lung = lungs.any(axis=(1, 2))
+        wanted = has_lung if settings.stage == "lesions" else np.ones_like(has_lung)
+        slices = np.flatnonzero(wanted)[:: settings.every]
+        sick = scan.lesions[slices].any(axis=(1, 2))
+        box = (
+            LungBox.around(np.asarray(lungs.any(axis=0)), self._recipe) if has_lung.any() else None
+        )
         domain = Intensity(scan.row.domain, "index", "as the index says")
         equalized = is_equalized(scan.image, domain, self._recipe)
-        return _Source(scan, np.flatnonzero(wanted)[:: self._settings.every], box, equalized)
+        return _Source(scan, slices, slices[sick], slices[~sick], lungs, soft, box, equalized)
+
+    def _pick(self, rng: np.random.Generator) -> tuple[_Source, int]:
+        settings = self._settings
+        healthy = self._healthy and rng.random() < settings.healthy_share
+        pool = self._healthy if healthy else self._sick
+        counts = np.array([source.slices.size for source in pool], dtype=np.float64)
+        weights = counts**settings.slice_power
+        source = pool[rng.choice(len(pool), p=weights / weights.sum())]
+        slices = source.slices
+        if settings.stage != "lungs" and source.with_lesions.size and source.without.size:
+            free = rng.random() < settings.lesion_free_share
+            slices = source.without if free else source.with_lesions
+        return source, int(rng.choice(slices))
 
     def _sample(
         self, rng: np.random.Generator, size: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        healthy = self._healthy and rng.random() < self._settings.healthy_share
-        pool = self._healthy if healthy else self._sick
-        counts = np.array([source.slices.size for source in pool], dtype=np.float64)
-        weights = counts**self._settings.slice_power
-        source = pool[rng.choice(len(pool), p=weights / weights.sum())]
-        index = int(rng.choice(source.slices))
+        source, index = self._pick(rng)
         image = self._image(source, index, rng)
-        lungs, lesions = source.scan.lungs[index], source.scan.lesions[index]
         augment = self._settings.augment
-        if self._settings.stage == "lungs":
+        if self._settings.stage != "lesions":
             frame = image.shape[0]
             center, step = ((frame - 1) / 2, (frame - 1) / 2), frame / size[0]
             warp = random_warp(rng, center, step, size, settings=augment)
             shown = random_intensity(warp.image(image), rng, augment)
-            return normalize(shown, self._recipe), warp.mask(lungs)
+            direct = self._settings.stage == "direct"
+            target = (
+                self._lesions(source, index, warp) if direct else warp.mask(source.lungs[index])
+            )
+            return normalize(shown, self._recipe), target
+        lungs = source.lungs[index]
         box = source.box or LungBox.around(lungs, self._recipe)
         step = self._recipe.network_size[0] / size[0] / box.scale
         center = (  # of the box, in pixel centers
@@ -89,9 +139,19 @@ class Samples:
             box.left + box.size[1] / box.scale / 2 - 0.5,
         )
         warp = random_warp(rng, center, step, size, settings=augment)
-        mask = random_mask_errors(warp.mask(lungs), warp.mask(lesions), rng, augment)
+        lesions = warp.mask(source.scan.lesions[index])
+        mask = random_mask_errors(warp.mask(lungs), lesions, rng, augment)
         shown = random_intensity(warp.image(image), rng, augment) * mask
-        return normalize(shown, self._recipe), warp.mask(lesions) * mask
+        return normalize(shown, self._recipe), self._lesions(source, index, warp) * mask
+
+    def _lesions(self, source: _Source, index: int, warp: Warp) -> np.ndarray:
+        """The lesion target: the reference, mixed with the soft one where there is one."""
+        mask = warp.mask(source.scan.lesions[index])
+        if source.soft is None:
+            return mask
+        soft = warp.image(source.soft[index]).astype(np.float32) / 255.0
+        share = np.float32(self._settings.soft_weight)
+        return (1 - share) * mask + share * soft
 
     def _image(self, source: _Source, index: int, rng: np.random.Generator) -> np.ndarray:
         """The recipe's image; HU slices through a random window, sometimes unequalized."""

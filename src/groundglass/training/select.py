@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from groundglass.datasets.folds import Fold, read_folds
 from groundglass.datasets.index import IndexRow, PreparedScan, load_prepared, read_index
-from groundglass.errors import SettingsError
+from groundglass.errors import DatasetError, SettingsError
 from groundglass.training.settings import TrainSettings
 
 
@@ -33,14 +37,72 @@ def split_rows(
     )
 
 
-def select_scans(settings: TrainSettings) -> tuple[list[PreparedScan], list[PreparedScan]]:
-    """The scans of `settings.index` to train on, and those held out.
+@dataclass(frozen=True)
+class Selection:
+    """What a run trains on, what it stops early by, and what it never sees."""
 
-    Raises: DatasetError where the index or a scan is missing; SettingsError as `split_rows`.
+    train: list[PreparedScan]
+    validation: list[PreparedScan]
+    held_out: list[PreparedScan]
+
+
+def select_scans(settings: TrainSettings) -> Selection:
+    """Load the scans of `settings.index`, by side.
+
+    Held out are the scans of `hold_out` with their groups and the test side of `fold`; scans of
+    a slice split are there twice, reduced to either side's slices.
+    Raises: DatasetError where the index or a scan is missing, or the folds are of another index
+    or part a patient that they promise to keep whole; SettingsError as `split_rows`, where the
+    fold is not there, or where early stopping has nothing to look for.
     """
     folder = Path(settings.index)
-    train, held_out = split_rows(read_index(folder), settings.hold_out)
-    return (
-        [load_prepared(folder, row) for row in train],
-        [load_prepared(folder, row) for row in held_out],
-    )
+    rows = read_index(folder)
+    kept, held_rows = split_rows(rows, settings.hold_out)
+    held_out = [load_prepared(folder, row) for row in held_rows]
+    stop = settings.early_stopping
+    train: list[PreparedScan] = []
+    fold = _fold(settings, rows)
+    for row in kept:
+        scan = load_prepared(folder, row)
+        trained = np.arange(row.slices) if fold is None else fold.train_slices(row)
+        tested = np.arange(0) if fold is None else fold.test_slices(row)
+        if trained.size:
+            train.append(scan.take(trained) if tested.size else scan)
+        if tested.size:
+            held_out.append(scan.take(tested) if trained.size else scan)
+    if stop is None:
+        return Selection(train, [], held_out)
+    here = {scan.row.scan_id for scan in train}
+    if absent := sorted(set(stop.scans) - here):
+        raise SettingsError(
+            f"early_stopping names {', '.join(absent)}, not on the training side",
+            expected=f"some of {', '.join(sorted(here))}",
+        )
+    groups = {scan.row.group for scan in train if scan.row.scan_id in stop.scans}
+    validation = [scan for scan in train if scan.row.group in groups]
+    if settings.stage != "lungs" and not any(scan.lesions.any() for scan in validation):
+        raise SettingsError(
+            f"early_stopping looks at {', '.join(stop.scans)}, without any lesion",
+            expected="at least one scan with lesions",
+        )
+    return Selection([scan for scan in train if scan.row.group not in groups], validation, held_out)
+
+
+def _fold(settings: TrainSettings, rows: Sequence[IndexRow]) -> Fold | None:
+    if settings.folds is None:
+        return None
+    folds = read_folds(Path(settings.folds))
+    checks = folds.check(rows)
+    if settings.fold >= len(folds.folds):
+        raise SettingsError(
+            f"fold is {settings.fold} and {settings.folds} has {len(folds.folds)}",
+            expected=f"0 to {len(folds.folds) - 1}",
+        )
+    shared = checks[settings.fold].shared_groups
+    if folds.protocol == "patients" and shared:
+        raise DatasetError(
+            f"fold {settings.fold} of {settings.folds} has {', '.join(shared)} on both sides",
+            expected="patients kept whole",
+            remedy="The index changed since: make the folds anew with groundglass folds",
+        )
+    return folds.folds[settings.fold]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from groundglass.errors import SettingsError
 
@@ -45,26 +45,56 @@ class AugmentSettings(_Frozen):
     mask_errors: float = Field(default=0.8, ge=0, le=1)
 
 
+class EarlyStopping(_Frozen):
+    """Stop when the pooled Dice on `scans` has not risen for `patience` looks in a row.
+
+    Looked at every `every` steps, on every `stride`-th slice. The scans (with their groups) are
+    taken out of training. The best state is kept beside the last one.
+    """
+
+    scans: tuple[str, ...] = Field(min_length=1)
+    every: int = Field(default=100, ge=1)
+    patience: int = Field(default=5, ge=1)
+    stride: int = Field(default=4, ge=1)
+
+
 class TrainSettings(_Frozen):
     """One run: what is trained, on what, for how long.
 
+    `stage`: lungs, lesions (inside the lungs' box and mask), or direct (lesions from the whole
+    slice, without a lung stage: the paper's control).
     `hold_out` names scans never trained on; every scan of their group is left out with them.
-    `healthy_share` is the share of training slices drawn from lesion-free scans. A scan of n
-    slices is drawn in proportion to n ** `slice_power`: 1 by slices, 0 all scans alike.
+    `folds` and `fold` do the same by a file of `groundglass folds`, slices included.
+    `healthy_share` is the share of training slices drawn from lesion-free scans, and
+    `lesion_free_share` that of lesion-free slices among those of the other scans. A scan of n
+    slices is drawn in proportion to n ** `slice_power`: 1 by slices, 0 all scans alike. Of each
+    scan only every `every`-th slice is drawn.
     `start_from` is a run folder or a .safetensors file of the same network to begin with,
     instead of a fresh initialization.
+    `lungs`: a folder of predicted lungs that the lesion stage sees in place of the reference,
+    best out of fold. `soft_targets`: a folder of probabilities to learn from (distillation),
+    mixed into the reference by `soft_weight`.
+    `mixed_precision` "auto" takes bfloat16 where the hardware computes in it.
     """
 
     name: str
-    stage: Literal["lungs", "lesions"]
+    stage: Literal["lungs", "lesions", "direct"]
     index: str
     hold_out: tuple[str, ...] = ()
+    folds: str | None = None
+    fold: int = Field(default=0, ge=0)
+    early_stopping: EarlyStopping | None = None
     network: str = "raiu-net"
     base: int = Field(default=16, ge=2)
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    loss: str | None = None
+    lungs: str | None = None
+    soft_targets: str | None = None
+    soft_weight: float = Field(default=0.5, ge=0, le=1)
+    lesion_free_share: float = Field(default=0.3, ge=0, le=1)
+    optimizer: Literal["adamw", "adam", "sgd", "sgd-hypergradient"] = "adamw"
     weight_decay: float = Field(default=1e-4, ge=0)
     ema: float = Field(default=0.995, ge=0, lt=1)
-    phases: tuple[Phase, ...]
+    phases: tuple[Phase, ...] = Field(min_length=1)
     recipe: dict[str, Any]
     augment: AugmentSettings = AugmentSettings()
     start_from: str | None = None
@@ -75,7 +105,20 @@ class TrainSettings(_Frozen):
     checkpoint_every: int = Field(default=50, ge=1)
     threads: int = Field(default=0, ge=0)
     device: str = "cpu"
-    mixed_precision: bool = False
+    mixed_precision: bool | Literal["auto"] = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """No setting may be without effect, and the recipe is of the stage."""
+        if self.recipe.get("stage") != self.stage:
+            raise ValueError(f"recipe.stage is {self.recipe.get('stage')!r}, not {self.stage!r}")
+        if self.lungs is not None and self.stage != "lesions":
+            raise ValueError(f"lungs are for stage 'lesions', not {self.stage!r}")
+        if self.soft_targets is not None and self.stage == "lungs":
+            raise ValueError("soft_targets are for lesions, not stage 'lungs'")
+        if self.fold and self.folds is None:
+            raise ValueError(f"fold is {self.fold}, without folds")
+        return self
 
     @property
     def total_steps(self) -> int:
@@ -106,6 +149,7 @@ class TrainSettings(_Frozen):
             return cls.model_validate({**values, **(overrides or {})})
         except ValidationError as error:
             wrong = "; ".join(
-                f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+                ": ".join([*filter(None, [".".join(map(str, item["loc"]))]), item["msg"]])
+                for item in error.errors()
             )
             raise SettingsError(f"run file {path} is not valid: {wrong}") from error

@@ -27,7 +27,12 @@ class WeightsFile(_Frozen):
 
 
 class Stage(_Frozen):
-    """One network of the cascade: what it is, what it expects, where its numbers are."""
+    """One network of the cascade: what it is, what it expects, where its numbers are.
+
+    Its probability is sigmoid(logit / `temperature`), and the recipe's threshold is one on that
+    probability. `calibration`: how the temperature was found and how good it is (as
+    `metrics.calibration.calibration_record` writes it); empty where nobody looked.
+    """
 
     network: str
     base: int
@@ -36,6 +41,13 @@ class Stage(_Frozen):
     onnx: WeightsFile
     safetensors: WeightsFile
     trained: dict[str, Any]
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    calibration: dict[str, Any] = {}
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether a temperature was fitted (one near 1 counts too)."""
+        return bool(self.calibration) or self.temperature != 1.0
 
     def slice_recipe(self) -> SliceRecipe:
         return SliceRecipe.from_dict(self.recipe)

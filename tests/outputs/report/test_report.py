@@ -13,6 +13,7 @@ import pytest
 from groundglass.errors import GeometryError, OutputError
 from groundglass.intensity import Intensity
 from groundglass.measurement import measure
+from groundglass.measurement.uncertainty import LesionProbability
 from groundglass.outputs.report import ReportInputs, write_report
 from groundglass.outputs.report.write import render_report
 from groundglass.volume import Finding
@@ -119,12 +120,55 @@ def test_text_from_outside_is_escaped(case) -> None:
     assert "<b>bold</b>" not in text
 
 
+def with_probability(case, **changes) -> ReportInputs:
+    """The case as analyzed: sure in the lesion, unsure in its upper slices, a faint rim."""
+    chance = case.lesions * np.uint8(240)
+    chance[12:][case.lesions[12:] > 0] = 110
+    chance |= np.roll(case.lesions, 1, axis=0) * np.uint8(40) * (case.lungs > 0)
+    chance[(case.lesions == 0) & (chance > 40)] = 40
+    probability = LesionProbability(chance, 0.4, **changes)
+    findings = measure(case.volume, case.lungs, case.lesions, probability=probability)
+    return inputs_of(case, findings=findings)
+
+
+def test_ranges_and_confidence_are_shown(case) -> None:
+    inputs = with_probability(case)
+    text = render_report(inputs)
+    check(text)
+    known = inputs.findings.lesions.uncertainty
+    assert known is not None
+    low, high = known.involvement_low_percent, known.involvement_high_percent
+    assert f"{low:.1f}\u00a0% to {high:.1f}\u00a0%" in text
+    (item,) = inputs.findings.lesions.items
+    assert item.volume_ml is not None
+    assert f"<td>{item.side} lung, {item.zone} zone</td>" in text
+    assert f'<b class="dot {item.confidence}"></b>{item.confidence}' in text
+    assert f"<td>slice {item.center_index[0] + 1}, z" in text
+    assert "voxels with a probability of lesion of at least 0.9 at its low end, 0.1" in text
+    assert "not calibrated" in text
+
+
+def test_calibrated_weights_are_not_called_uncalibrated(case) -> None:
+    text = render_report(with_probability(case, temperature=1.4, is_calibrated=True))
+    check(text)
+    assert "not calibrated" not in text
+    assert "temperature 1.4" in text
+
+
+def test_without_a_probability_no_range_is_shown(case) -> None:
+    text = render_report(inputs_of(case))
+    assert "Largest lesions" in text
+    for words in ("calibrated", 'class="range"', "Mean probability", 'whisker"'):
+        assert words not in text, words
+
+
 def test_no_lesions(case) -> None:
     none = np.zeros_like(case.lesions)
     findings = measure(case.volume, case.lungs, none)
     text = render_report(inputs_of(case, lesions=none, findings=findings, provenance={}))
     check(text)
     assert "No findings of lung opacities." in text
+    assert "No lesion is large enough to be counted." in text
     assert "Most involved slices" not in text
     assert "Provenance" not in text
 

@@ -11,6 +11,12 @@ from groundglass.errors import OutputError
 from groundglass.findings import Findings, QualityCheck
 from groundglass.outputs.report.charts import percent_text, plot_profile, zone_tiles
 from groundglass.outputs.report.inputs import ReportInputs
+from groundglass.outputs.report.lesion_table import (
+    certainty_sentences,
+    involvement_range,
+    lesion_rows,
+    ml_text,
+)
 from groundglass.outputs.report.pictures import Picture, draw_axial, draw_coronal, draw_sagittal
 from groundglass.outputs.report.provenance import provenance_groups
 from groundglass.outputs.report.scene import (
@@ -67,6 +73,9 @@ def render_report(inputs: ReportInputs) -> str:
         "agreement": _agreement(scene),
         "scan_rows": _scan_rows(findings),
         "window_text": _window_text(findings),
+        "lesion_rows": lesion_rows(scene, findings),
+        "certainty": certainty_sentences(findings),
+        "involvement_range": involvement_range(findings),
     }
     return _environment().get_template("report.html.j2").render(context)
 
@@ -80,7 +89,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent_text
-    environment.filters["ml"] = _ml_text
+    environment.filters["ml"] = ml_text
     return environment
 
 
@@ -144,11 +153,3 @@ def _window_text(findings: Findings) -> str:
         span = f"{low:g} to {high:g} HU".replace("-", "\u2212")
         return f"8-bit intensities as they are, window {span}."
     return "8-bit intensities as they are; their window is not known."
-
-
-def _ml_text(volume: float | None) -> str:
-    if volume is None:
-        return "\u2013"
-    if volume >= 100:
-        return f"{volume:,.0f}\u00a0ml"
-    return f"{volume:.1f}\u00a0ml" if volume >= 1 or volume == 0 else f"{volume:.2g}\u00a0ml"

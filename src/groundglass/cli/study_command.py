@@ -1,0 +1,96 @@
+"""`groundglass study`: a table of a paper, from trainings to page and picture, resumable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def study(
+    name: Annotated[
+        str, typer.Argument(help="The paper: chs-net", metavar="STUDY", show_default=False)
+    ],
+    table: Annotated[int, typer.Option("--table", help="Table of the paper: 2, 3, 4 or 5")],
+    budget: Annotated[
+        str, typer.Option("--budget", help="tiny, cpu (about an hour on two cores) or full (GPU)")
+    ] = "cpu",
+    index: Annotated[
+        Path | None,
+        typer.Option("--index", help="Prepared folder; left out with tiny: made-up phantoms"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Results; left out: studies/chs-net-BUDGET/results"),
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option("--work", help="Runs, kept to go on from; left out: studies/chs-net-BUDGET"),
+    ] = None,
+    folds: Annotated[
+        str | None,
+        typer.Option("--folds", help="Patient folds to run, such as 0,1; else the budget's"),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N")] = "cpu",
+    threads: Annotated[
+        int, typer.Option("--threads", min=0, help="CPU threads; 0: torch's own choice")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of folds, weights and draws")] = 0,
+) -> None:
+    """Run a table of the paper end to end, or go on where it was interrupted.
+
+    Every row gets the same data, folds and budget. What is finished is never done twice.
+    """
+    from groundglass.errors import MissingExtraError, SettingsError
+
+    if name != "chs-net":
+        raise SettingsError(f"study {name!r} is unknown", expected="chs-net")
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("torch", "train", "A study") from error
+    from groundglass.studies.budget import find_budget
+    from groundglass.studies.phantom_index import write_phantom_index
+    from groundglass.studies.plan_chs_net import plan_of
+    from groundglass.studies.results import StudyRequest, run_and_write
+
+    plan_of(table)
+    chosen = find_budget(budget)
+    place = work or Path("studies") / f"chs-net-{budget}"
+    numbers = _folds(folds, chosen.fold_count)
+    if index is None:
+        if budget != "tiny":
+            raise SettingsError(
+                f"budget {budget} needs data",
+                expected="--index FOLDER",
+                remedy="Prepare a data set: groundglass prepare --help",
+            )
+        index = write_phantom_index(place / "phantoms")
+    request = StudyRequest(
+        table=table,
+        budget=chosen,
+        index=index,
+        work=place,
+        out=out or place / "results",
+        folds=numbers,
+        device=device,
+        threads=threads,
+        seed=seed,
+    )
+    for path in run_and_write(request, tell=lambda text: typer.echo(text, err=True)):
+        typer.echo(str(path))
+
+
+def _folds(text: str | None, count: int) -> tuple[int, ...] | None:
+    from groundglass.errors import SettingsError
+
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    numbers = tuple(int(part) for part in parts if part.isdigit())
+    if len(numbers) != len(parts) or len(set(numbers)) != len(numbers) or max(numbers) >= count:
+        raise SettingsError(
+            f"--folds is {text!r}", expected=f"some of 0 to {count - 1}, each once, with commas"
+        )
+    return numbers

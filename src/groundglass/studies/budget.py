@@ -1,0 +1,114 @@
+"""How much a study may spend: sizes, steps and folds, the same for every row of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from groundglass.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class StageBudget:
+    """One network's training: input size, steps, slices a step, peak learning rate.
+
+    `restart`: steps of a second cosine after the first, from two thirds of the peak.
+    """
+
+    size: tuple[int, int]
+    steps: int
+    batch: int
+    lr: float = 3e-3
+    restart: int = 0
+
+    @property
+    def slices(self) -> int:
+        return (self.steps + self.restart) * self.batch
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every row of a table gets.
+
+    `folds` and `cascade_folds` say which of the five folds are run: the first for the tables that
+    compare networks (3 to 5), the second for Table 2, which is about CHS-Net alone and gets
+    `cascade_lesions` for its second stage. `lung_half`: the two networks, each on half of the
+    training patients, whose out-of-fold lungs the second stage is trained on; None: it is trained
+    on reference lungs with random errors, as networks this short leave lesions out. `every`: of each
+    scan, only every so-manieth slice is trained on. `validate_every`: steps between looks at the
+    validation fold for early stopping, 0 for none.
+    """
+
+    name: str
+    lungs: StageBudget
+    lung_half: StageBudget | None
+    lesions: StageBudget
+    cascade_lesions: StageBudget
+    direct: StageBudget
+    folds: tuple[int, ...]
+    cascade_folds: tuple[int, ...]
+    fold_count: int = 5
+    every: int = 1
+    base: int = 16
+    validate_every: int = 0
+    pseudo_rounds: int = 3
+    description: str = ""
+
+    def folds_of(self, table: int) -> tuple[int, ...]:
+        """The folds that a table runs."""
+        return self.cascade_folds if table == 2 else self.folds
+
+
+BUDGETS = {
+    budget.name: budget
+    for budget in (
+        Budget(
+            name="tiny",
+            lungs=StageBudget((32, 32), 12, 4),
+            lung_half=StageBudget((32, 32), 8, 4),
+            lesions=StageBudget((32, 48), 12, 4),
+            cascade_lesions=StageBudget((32, 48), 12, 4),
+            direct=StageBudget((32, 32), 12, 4),
+            folds=(0, 1),
+            cascade_folds=(0, 1),
+            fold_count=2,
+            base=4,
+            pseudo_rounds=2,
+            description="a check that everything runs: networks of a quarter of their width, a "
+            "dozen steps; its figures mean nothing",
+        ),
+        Budget(
+            name="cpu",
+            lungs=StageBudget((96, 96), 60, 12, restart=100),
+            lung_half=None,
+            lesions=StageBudget((96, 128), 90, 8),
+            cascade_lesions=StageBudget((128, 160), 130, 8),
+            direct=StageBudget((112, 112), 90, 8),
+            folds=(0, 1),
+            cascade_folds=(0, 1, 2, 3, 4),
+            every=2,
+            description="about an hour a table on two cores: small slices, every second one, "
+            "about one and a half passes over the training slices, two of five folds (all five "
+            "for Table 2), one seed",
+        ),
+        Budget(
+            name="full",
+            lungs=StageBudget((256, 256), 4000, 16, lr=2e-3),
+            lung_half=StageBudget((256, 256), 2000, 16, lr=2e-3),
+            lesions=StageBudget((256, 256), 8000, 16, lr=2e-3),
+            cascade_lesions=StageBudget((256, 256), 8000, 16, lr=2e-3),
+            direct=StageBudget((256, 256), 8000, 16, lr=2e-3),
+            folds=(0, 1, 2, 3, 4),
+            cascade_folds=(0, 1, 2, 3, 4),
+            validate_every=200,
+            description="what the paper did, as far as it says: 256x256, five folds, early "
+            "stopping on the next fold's patients; for a GPU",
+        ),
+    )
+}
+
+
+def find_budget(name: str) -> Budget:
+    """The budget called `name`. Raises: SettingsError listing what there is."""
+    if name not in BUDGETS:
+        raise SettingsError(f"budget {name!r} is unknown", expected=", ".join(BUDGETS))
+    return BUDGETS[name]

@@ -1,0 +1,184 @@
+"""The CHS-Net study: a table of the paper, run on an index, under a budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from groundglass.catalog import network_entry
+from groundglass.datasets.index import PreparedScan
+from groundglass.metrics.aggregate import CaseScore
+from groundglass.networks.build import build_network
+from groundglass.studies.kept import keep_prediction
+from groundglass.studies.plan_chs_net import RowPlan, plan_of
+from groundglass.studies.row import FoldScores, Row, read_row, write_row
+from groundglass.studies.run_settings import Split
+from groundglass.studies.runs import RunResult, StudyRuns
+from groundglass.training.predict import score_scan
+from groundglass.training.select import select_scans
+from groundglass.training.settings import TrainSettings
+
+
+def run_table(runs: StudyRuns, table: int, *, folds: tuple[int, ...] | None = None) -> list[Row]:
+    """Train, predict and score every row of a table; rows that are stored are read.
+
+    `folds`: those of the patient folds to run; left out, the budget's. The slice split has one.
+    Raises: SettingsError where there is no such table; DatasetError as the runs.
+    """
+    chosen = runs.budget.folds_of(table) if folds is None else folds
+    rows = []
+    for plan in plan_of(table):
+        numbers = chosen if plan.protocol == "patients" else (0,)
+        parts = [_fold_row(runs, plan, runs.split(plan.protocol, n), table) for n in numbers]
+        rows.append(_joined(parts))
+    return rows
+
+
+def _fold_row(runs: StudyRuns, plan: RowPlan, split: Split, table: int) -> Row:
+    """One row on one fold, from the disk where it is there."""
+    big = table == 2
+    path = row_path(runs, plan, split, table)
+    if path.exists():
+        return replace(read_row(path), key=plan.key, label=plan.label)
+    run, extra = _train(runs, plan, split, big=big)
+    predictor = run.predictor()
+    cases: list[CaseScore] = []
+    clean = _Clean()
+    for scan in runs.test_scans(split):
+        lungs = None
+        if run.recipe.stage == "lesions":
+            lungs = runs.test_lungs(plan.network, split, scan)
+        probability = predictor.probability(scan, lungs)
+        if scan.row.is_healthy:
+            clean = clean.add(scan, probability >= run.recipe.threshold)
+        else:
+            cases.append(score_scan(scan, probability, run.recipe))
+            if lungs is not None:
+                keep_prediction(path.with_suffix(""), scan, probability, lungs)
+    row = Row(
+        key=plan.key,
+        label=plan.label,
+        target=plan.target,
+        protocol=plan.protocol,
+        parameters=_parameters(runs, plan),
+        folds=(FoldScores(split.fold, tuple(cases)),),
+        train_slices=run.slices,
+        minutes=(run.seconds + extra) / 60,
+        note=clean.note() if plan.target == "lesions" else "",
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_row(path, row)
+    return row
+
+
+def row_path(runs: StudyRuns, plan: RowPlan, split: Split, table: int) -> Path:
+    """Where a row's scores on one fold are stored; its predictions lie in a folder beside.
+
+    Table 2 has a larger budget than the others, so its rows are its own.
+    """
+    name = f"{plan.network}-{plan.mode}-{plan.target}{'-cascade' if table == 2 else ''}.json"
+    return runs.folder / f"{split.protocol}-{split.fold}" / "rows" / name
+
+
+def _train(runs: StudyRuns, plan: RowPlan, split: Split, *, big: bool) -> tuple[RunResult, float]:
+    """The run that gives the row's masks, and the seconds that others spent for it."""
+    if plan.target == "lungs":
+        return runs.lungs(plan.network, split), 0.0
+    if plan.mode == "hierarchical":
+        budget = runs.budget
+        spend = budget.cascade_lesions if big else budget.lesions
+        first = runs.lungs(plan.network, split)
+        return runs.lesions(plan.network, split, spend), first.seconds
+    if plan.mode == "direct":
+        return runs.direct(plan.network, split), 0.0
+    half = runs.direct(plan.network, split, half=True)
+    if plan.mode == "half":
+        return half, 0.0
+    return _semi_supervised(runs, split, half), half.seconds
+
+
+def _semi_supervised(runs: StudyRuns, split: Split, half: RunResult) -> RunResult:
+    """Pseudo labels for the patients that `half` did not see; their own masks are not read."""
+    from groundglass.training.pseudo_labels import PseudoLabelSettings, pseudo_label_rounds
+
+    labelled = select_scans(half.settings).train
+    others = set(half.settings.hold_out)
+    unlabelled = [
+        scan
+        for scan in select_scans(half.settings.model_copy(update={"hold_out": ()})).train
+        if scan.row.scan_id in others
+    ]
+    phase = half.settings.phases[0]
+    rounds = PseudoLabelSettings.model_validate(
+        {"rounds": runs.budget.pseudo_rounds, "seed": runs.seed}
+    )
+    settings = half.settings.model_copy(
+        update={
+            "phases": (
+                phase.model_copy(
+                    update={
+                        "steps": max(1, phase.steps // (2 * runs.budget.pseudo_rounds)),
+                        "lr": phase.lr / 3,
+                        "warmup": 0,
+                    }
+                ),
+            )
+        }
+    )
+    settings = TrainSettings.model_validate(settings.model_dump())
+    folder = pseudo_label_rounds(
+        labelled, unlabelled, settings, rounds, half.folder.parent / "semi", start=half.folder
+    )
+    return RunResult(folder, settings, 0.0, half.slices)
+
+
+@dataclass(frozen=True)
+class _Clean:
+    """Lesion-free test scans: they have no Dice, so what was called there is noted."""
+
+    scans: int = 0
+    called: int = 0
+    lungs: int = 0
+
+    def add(self, scan: PreparedScan, found: np.ndarray) -> _Clean:
+        return _Clean(
+            self.scans + 1,
+            self.called + int(np.count_nonzero(found)),
+            self.lungs + int(np.count_nonzero(scan.lungs)),
+        )
+
+    def join(self, other: _Clean) -> _Clean:
+        return _Clean(
+            self.scans + other.scans, self.called + other.called, self.lungs + other.lungs
+        )
+
+    def note(self) -> str:
+        if not self.scans or not self.lungs:
+            return ""
+        share = 100 * self.called / self.lungs
+        return f"of {self.scans} lesion-free test scan(s) {share:.2f} % of the lungs called lesion"
+
+
+def _parameters(runs: StudyRuns, plan: RowPlan) -> int:
+    """What was trained for the row: both networks of a cascade."""
+    base = runs.budget.base
+    if base == 16:
+        count = network_entry(plan.network).parameters
+    else:
+        network = build_network(plan.network, base=base)
+        count = sum(weight.numel() for weight in network.parameters())
+    return 2 * count if plan.mode == "hierarchical" and plan.target == "lesions" else count
+
+
+def _joined(parts: list[Row]) -> Row:
+    """One row of several folds."""
+    notes = [f"fold {part.folds[0].fold}: {part.note}" for part in parts if part.note]
+    return replace(
+        parts[0],
+        folds=tuple(scores for part in parts for scores in part.folds),
+        train_slices=round(sum(part.train_slices for part in parts) / len(parts)),
+        minutes=sum(part.minutes for part in parts),
+        note="; ".join(notes),
+    )

@@ -1,0 +1,68 @@
+"""Which rows Tables 2 to 5 of the CHS-Net paper have, and what each trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from groundglass.errors import SettingsError
+from groundglass.studies.row import Protocol, Target
+
+Mode = Literal["hierarchical", "direct", "half", "semi"]
+"""hierarchical: lungs, then lesions inside them. direct: lesions from the whole slice. half:
+direct, with half of the training patients. semi: the same half, then pseudo labels on the other."""
+
+
+@dataclass(frozen=True)
+class RowPlan:
+    """One row. `key` is the paper's row (see `paper_chs_net`), `network` a catalog name."""
+
+    key: str
+    label: str
+    network: str
+    mode: Mode = "hierarchical"
+    target: Target = "lesions"
+    protocol: Protocol = "patients"
+
+
+_ABLATION = (("bu", "BU"), ("bu-rib", "BU+RIB"), ("bu-rib-hp", "BU+RIB+HP"))
+
+PLANS: dict[int, tuple[RowPlan, ...]] = {
+    2: tuple(
+        RowPlan("chs-net", "CHS-Net", "raiu-net", target=target, protocol=protocol)
+        for protocol in ("patients", "slices")
+        for target in ("lungs", "lesions")
+    ),
+    3: (
+        RowPlan("miniseg", "MiniSeg", "miniseg", "direct"),
+        RowPlan("attention-unet-ftl", "Zhou et al.", "attention-unet-ftl", "direct"),
+        RowPlan("inf-net", "Inf-Net", "inf-net", "direct"),
+        RowPlan("inf-net-half", "Inf-Net, half of the patients", "inf-net", "half"),
+        RowPlan("semi-inf-net", "Semi-Inf-Net, the other half unlabelled", "inf-net", "semi"),
+        RowPlan("unet", "U-Net", "unet", "direct"),
+        RowPlan("chs-net", "CHS-Net", "raiu-net"),
+    ),
+    4: (
+        *(RowPlan(key, label, key, "direct") for key, label in _ABLATION),
+        RowPlan("raiu-net", "BU+RIB+HP+SSD (RAIU-Net)", "raiu-net", "direct"),
+    ),
+    5: tuple(
+        RowPlan(key, label, network, target=target)
+        for key, label, network in (
+            *((key, label, key) for key, label in _ABLATION),
+            ("chs-net", "BU+RIB+HP+SSD (CHS-Net)", "raiu-net"),
+        )
+        for target in ("lungs", "lesions")
+    ),
+}
+
+
+def plan_of(table: int) -> tuple[RowPlan, ...]:
+    """Rows of a table. Raises: SettingsError where it is none of 2 to 5."""
+    if table not in PLANS:
+        raise SettingsError(
+            f"table is {table}",
+            expected="2, 3, 4 or 5",
+            remedy="Table 1, the data, is printed by: groundglass audit INDEX",
+        )
+    return PLANS[table]

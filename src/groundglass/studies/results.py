@@ -1,0 +1,137 @@
+"""From a request to a table: run what is missing, then write page, numbers and pictures."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from groundglass.studies.budget import Budget
+from groundglass.studies.calibrate import write_calibration
+from groundglass.studies.cases_figure import write_cases_figures
+from groundglass.studies.chs_net import run_table
+from groundglass.studies.curves_figure import draw_curves
+from groundglass.studies.phantom_index import SOURCE as PHANTOM
+from groundglass.studies.row import Row
+from groundglass.studies.runs import StudyRuns
+from groundglass.studies.table import Conditions, write_table
+from groundglass.training.loop import CURVE
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """What `groundglass study chs-net` was asked for. `folds` None: the budget's."""
+
+    table: int
+    budget: Budget
+    index: Path
+    work: Path
+    out: Path
+    folds: tuple[int, ...] | None
+    device: str
+    threads: int
+    seed: int
+
+
+def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list[Path]:
+    """Run the table and write everything about it into `request.out`; the paths written."""
+    runs = StudyRuns(
+        request.index,
+        request.work,
+        request.budget,
+        device=request.device,
+        threads=request.threads,
+        seed=request.seed,
+        tell=tell,
+    )
+    rows = run_table(runs, request.table, folds=request.folds)
+    folds = request.folds or request.budget.folds_of(request.table)
+    conditions = _conditions(request, runs, rows, folds)
+    written = list(write_table(request.out, rows, conditions, table=request.table))
+    curves = _curves(runs, request.table, folds)
+    if curves:
+        path = request.out / f"table-{request.table}-curves.png"
+        title = f"training loss, fold {folds[0]}"
+        draw_curves(path, curves, title=title, is_phantom=conditions.is_phantom)
+        written.append(path)
+    if request.table == 2:
+        written += write_cases_figures(runs, folds, request.out)
+        written += write_calibration(runs, folds, request.out)
+    return written
+
+
+def _conditions(
+    request: StudyRequest, runs: StudyRuns, rows: Sequence[Row], folds: tuple[int, ...]
+) -> Conditions:
+    sources: dict[str, int] = {}
+    for row in runs.rows:
+        sources[row.source] = sources.get(row.source, 0) + 1
+    budget = request.budget
+    command = ["groundglass", "study", "chs-net", "--table", str(request.table)]
+    command += ["--budget", budget.name]
+    if PHANTOM not in sources:
+        command += ["--index", request.index.name]
+    if request.folds is not None:
+        command += ["--folds", ",".join(map(str, request.folds))]
+    if request.seed:
+        command += ["--seed", str(request.seed)]
+    return Conditions(
+        budget=f"{budget.name}: {budget.description}",
+        data=", ".join(f"{count} scans of {name}" for name, count in sorted(sources.items())),
+        is_phantom=PHANTOM in sources,
+        folds=f"{', '.join(map(str, folds))} of {budget.fold_count} patient-grouped folds",
+        seeds=(request.seed,),
+        hardware=_hardware(request.device),
+        date=date.today().isoformat(),
+        command=shlex.join(command),
+        minutes=sum(row.minutes for row in rows),
+        notes=(
+            _spend(budget, request.table),
+            "Networks are compared as they are: no clean-up of lesions, no flips, threshold 0.5; "
+            "the lungs that a second stage is shown are cleaned as the product's are. "
+            "Lesion-free scans train, and are in no test figure; what was called on them is "
+            "noted at the rows.",
+            "Minutes are those of training, of shared first stages at every row that uses them.",
+        ),
+    )
+
+
+def _spend(budget: Budget, table: int) -> str:
+    lesions = budget.cascade_lesions if table == 2 else budget.lesions
+    parts = [
+        f"{name} {one.slices:,} slices at {one.size[0]}x{one.size[1]}"
+        for name, one in (("lungs", budget.lungs), ("lesions", lesions), ("direct", budget.direct))
+    ]
+    return f"Every row of a kind trains on equally many slices: {', '.join(parts)}."
+
+
+def _curves(runs: StudyRuns, table: int, folds: Sequence[int]) -> dict[str, Path]:
+    """Curves of the lesion networks of the first fold."""
+    folder = runs.folder / f"patients-{folds[0]}"
+    if table in (2, 5):
+        spend = runs.budget.cascade_lesions if table == 2 else runs.budget.lesions
+        end = f"-{spend.size[0]}x{spend.size[1]}-{spend.steps}"
+        found = [p for p in sorted(folder.glob("lesions-*")) if p.name.endswith(end)]
+    else:
+        found = sorted(folder.glob("direct-*"))
+    return {path.name: path / CURVE for path in found if (path / CURVE).exists()}
+
+
+def _hardware(device: str) -> str:
+    """What the numbers were made on, in words."""
+    import os
+
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(torch.device(device))
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
+        models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        name = models[0] if models else name
+    return f"{os.cpu_count()} cores of {name}, torch {torch.__version__}"

@@ -1,0 +1,109 @@
+"""Settings of the study's training runs: one recipe for all, only network and budget differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from groundglass.catalog import network_entry
+from groundglass.studies.budget import Budget, StageBudget
+from groundglass.studies.row import Protocol
+from groundglass.training.settings import AugmentSettings, EarlyStopping, Phase, TrainSettings
+
+AUGMENT = AugmentSettings(
+    scale=0.2,
+    rotate_degrees=12,
+    flip_up_down=0.0,
+    gamma=0.15,
+    contrast=0.12,
+    brightness=8,
+    noise=8,
+    blur=0.15,
+    coarse=0.08,
+    second_clahe=0.1,
+    no_clahe_hu=0.05,
+    mask_errors=0.5,
+)
+"""Mild: the recipe already brings every scan to the same gray levels, and how gray ground glass
+is matters."""
+
+_PERFECT_LUNGS = AUGMENT.model_copy(update={"mask_errors": 0.8})
+"""For reference lungs, which in use are never seen."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One training and test side: a fold of a folds file."""
+
+    protocol: Protocol
+    fold: int
+    file: Path
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """Where a run's data are, what it may spend and how it computes."""
+
+    index: Path
+    split: Split
+    budget: Budget
+    device: str
+    threads: int
+    seed: int
+
+
+def run_settings(
+    stage: str,
+    network: str,
+    *,
+    place: RunPlace,
+    spend: StageBudget,
+    hold_out: tuple[str, ...] = (),
+    lungs: Path | None = None,
+    validation: tuple[str, ...] = (),
+) -> TrainSettings:
+    """Settings of one run. `hold_out`: scans left out beside the fold's test side."""
+    budget = place.budget
+    recipe: dict[str, Any] = {"stage": stage, "network_size": spend.size}
+    phases = [
+        Phase(
+            size=spend.size,
+            steps=steps,
+            batch=spend.batch,
+            lr=rate,
+            lr_end=rate / 100,
+            warmup=min(20, steps // 4),
+        )
+        for steps, rate in ((spend.steps, spend.lr), (spend.restart, spend.lr / 1.5))
+        if steps
+    ]
+    return TrainSettings(
+        name=f"{stage}-{network}-{place.split.protocol}-{place.split.fold}",
+        stage=stage,  # pyright: ignore[reportArgumentType] - checked by the settings
+        index=str(place.index),
+        hold_out=hold_out,
+        folds=str(place.split.file),
+        fold=place.split.fold,
+        early_stopping=(
+            EarlyStopping(scans=validation, every=budget.validate_every)
+            if budget.validate_every and validation
+            else None
+        ),
+        network=network,
+        base=budget.base,
+        loss=network_entry(network).loss,
+        lungs=None if lungs is None else str(lungs),
+        phases=tuple(phases),
+        recipe=recipe,
+        augment=_PERFECT_LUNGS if stage == "lesions" and lungs is None else AUGMENT,
+        ema=0.98 if spend.slices < 10_000 else 0.995,
+        healthy_share=0.2 if stage == "lungs" else 0.12,
+        slice_power=0.5 if stage == "lungs" else 0.3,
+        every=budget.every,
+        seed=place.seed,
+        checkpoint_every=max(10, min(100, spend.steps // 4)),
+        threads=place.threads,
+        device=place.device,
+        mixed_precision="auto",
+    )

@@ -1,0 +1,272 @@
+"""The study's trainings and predictions, each done once, kept on disk, and gone on with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from groundglass.datasets.folds import Folds, patient_folds, read_folds, slice_split
+from groundglass.datasets.index import IndexRow, PreparedScan, load_prepared, read_index
+from groundglass.errors import DatasetError, NoLungError, SettingsError
+from groundglass.networks.build import build_network
+from groundglass.ops.lung_mask import clean_lungs
+from groundglass.predictor.cascade import USUAL_FIELD_MM, USUAL_LENGTH_MM
+from groundglass.recipe import SliceRecipe
+from groundglass.studies.budget import Budget, StageBudget
+from groundglass.studies.row import Protocol
+from groundglass.studies.run_settings import RunPlace, Split, run_settings
+from groundglass.training.checkpoint import RESULT_NAME, load_result, load_state
+from groundglass.training.loop import Progress, Trainer
+from groundglass.training.maps import load_map, save_map
+from groundglass.training.predict import ScanPredictor
+from groundglass.training.select import select_scans
+from groundglass.training.settings import TrainSettings
+
+log = logging.getLogger(__name__)
+
+LUNGS_FOR_TRAINING = "raiu-net"
+"""Whose out-of-fold lungs every second stage is trained on, so that rows differ in one thing."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: where it is, what it trained on, how long it took."""
+
+    folder: Path
+    settings: TrainSettings
+    seconds: float
+    slices: int
+
+    def predictor(self) -> ScanPredictor:
+        """Its network, ready to predict in float32."""
+        network = build_network(self.settings.network, base=self.settings.base)
+        network.load_state_dict(load_result(self.folder).average)
+        return ScanPredictor(network, self.recipe, device=self.settings.device)
+
+    @property
+    def recipe(self) -> SliceRecipe:
+        return SliceRecipe.from_dict(self.settings.recipe)
+
+
+class StudyRuns:
+    """All runs of one study in `folder`, under one budget.
+
+    Layout: `folds-<protocol>.json`; `<protocol>-<fold>/<run>/` with the trainer's checkpoint and
+    curve; `<protocol>-<fold>/lungs-of-.../` with predicted lungs. Whatever is there is used.
+    """
+
+    def __init__(
+        self,
+        index: Path,
+        folder: Path,
+        budget: Budget,
+        *,
+        device: str = "cpu",
+        threads: int = 0,
+        seed: int = 0,
+        tell: Tell = log.info,
+    ) -> None:
+        self.index = index
+        self.folder = folder
+        self.budget = budget
+        self.seed = seed
+        self._device, self._threads, self._tell = device, threads, tell
+        self.rows = read_index(index)
+        if not any(not row.is_healthy for row in self.rows):
+            raise DatasetError(f"{index} has no scan with lesions", expected="a prepared data set")
+
+    def split(self, protocol: Protocol, fold: int) -> Split:
+        """A split of the study; its folds file is written when first asked for."""
+        path = self.folder / f"folds-{protocol}.json"
+        if not path.exists():
+            made = (
+                patient_folds(self.rows, count=self.budget.fold_count, seed=self.seed)
+                if protocol == "patients"
+                else slice_split(self.rows, seed=self.seed)
+            )
+            made.save(path)
+        return Split(protocol, fold, path)
+
+    def folds(self, split: Split) -> Folds:
+        """The folds file of a split."""
+        return read_folds(split.file)
+
+    def test_scans(self, split: Split) -> list[PreparedScan]:
+        """The test side, each scan reduced to its tested slices."""
+        fold = self.folds(split).folds[split.fold]
+        scans = []
+        for row in self.rows:
+            chosen = fold.test_slices(row)
+            if chosen.size:
+                scan = load_prepared(self.index, row)
+                scans.append(scan if chosen.size == row.slices else scan.take(chosen))
+        return scans
+
+    def train_rows(self, split: Split) -> list[IndexRow]:
+        """Rows with slices on the training side."""
+        fold = self.folds(split).folds[split.fold]
+        return [row for row in self.rows if fold.train_slices(row).size]
+
+    def lungs(self, network: str, split: Split) -> RunResult:
+        """The first stage, trained on the whole training side."""
+        settings = run_settings(
+            "lungs",
+            network,
+            place=self._place(split),
+            spend=self.budget.lungs,
+            validation=self._validation(split),
+        )
+        return self._train(settings, split, f"lungs-{network}")
+
+    def lesions(self, network: str, split: Split, spend: StageBudget) -> RunResult:
+        """The second stage, trained inside out-of-fold lungs, or as the budget says."""
+        settings = run_settings(
+            "lesions",
+            network,
+            place=self._place(split),
+            spend=spend,
+            lungs=None if self.budget.lung_half is None else self.training_lungs(split),
+            validation=self._validation(split),
+        )
+        return self._train(settings, split, f"lesions-{network}-{_size(spend)}")
+
+    def direct(self, network: str, split: Split, *, half: bool = False) -> RunResult:
+        """Lesions without a lung stage; `half`: trained on the first half of the patients."""
+        settings = run_settings(
+            "direct",
+            network,
+            place=self._place(split),
+            spend=self.budget.direct,
+            hold_out=self.halves(split)[1] if half else (),
+            validation=() if half else self._validation(split),
+        )
+        return self._train(settings, split, f"direct-{network}{'-half' if half else ''}")
+
+    def training_lungs(self, split: Split) -> Path:
+        """Lungs of every training scan, from a network that was trained on other patients.
+
+        Two networks, each on half of the training patients, predict each other's half.
+        Raises: SettingsError where the budget has none.
+        """
+        spend = self.budget.lung_half
+        if spend is None:
+            raise SettingsError(f"budget {self.budget.name} trains no out-of-fold lungs")
+        folder = self._folder(split) / "lungs-of-training"
+        halves = self.halves(split)
+        for number, seen in enumerate(halves):
+            others = halves[1 - number]
+            if all((folder / f"{scan_id}.npz").exists() for scan_id in others):
+                continue
+            settings = run_settings(
+                "lungs",
+                LUNGS_FOR_TRAINING,
+                place=self._place(split),
+                spend=spend,
+                hold_out=others,
+            )
+            log.debug("half %d sees %s", number, seen)
+            run = self._train(settings, split, f"lungs-half-{number}")
+            self._predict_lungs(run, [r for r in self.rows if r.scan_id in others], folder)
+        return folder
+
+    def halves(self, split: Split) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The training scans in two halves; every patient whole, like numbers of slices."""
+        groups: dict[str, list[IndexRow]] = {}
+        for row in self.train_rows(split):
+            groups.setdefault(row.group, []).append(row)
+        order = sorted(
+            groups, key=lambda g: (groups[g][0].is_healthy, -sum(r.slices for r in groups[g]), g)
+        )
+        sides: tuple[list[str], list[str]] = ([], [])
+        for place, name in enumerate(order):  # 0 1 1 0 0 1 1 0: the larger ones on both sides
+            sides[(place + 1) // 2 % 2].extend(row.scan_id for row in groups[name])
+        return tuple(sorted(sides[0])), tuple(sorted(sides[1]))
+
+    def test_lungs(self, network: str, split: Split, scan: PreparedScan) -> np.ndarray:
+        """Lungs of a test scan by the first stage of `network`, cleaned as the product's are.
+
+        Shape: (D, S, S) uint8 0/1. Where the clean-up finds no lung, the network's own mask.
+        """
+        folder = self._folder(split) / f"lungs-of-test-{network}"
+        if not (folder / f"{scan.row.scan_id}.npz").exists():
+            run = self.lungs(network, split)
+            found = run.predictor().probability(scan) >= run.recipe.threshold
+            save_map(folder, scan.row.scan_id, _whole(scan, _cleaned(found)))
+        return load_map(folder, scan)
+
+    def _predict_lungs(self, run: RunResult, rows: Sequence[IndexRow], folder: Path) -> None:
+        predictor = run.predictor()
+        for row in rows:
+            scan = load_prepared(self.index, row)
+            found = (predictor.probability(scan) >= run.recipe.threshold).astype(np.uint8)
+            missed = scan.lungs.any(axis=(1, 2)) & ~found.any(axis=(1, 2))
+            if missed.any():
+                # The second stage could not learn from a slice without any lung.
+                log.warning("%s: no lung in %d slices; reference", row.scan_id, missed.sum())
+                found[missed] = scan.lungs[missed]
+            save_map(folder, row.scan_id, found)
+
+    def _validation(self, split: Split) -> tuple[str, ...]:
+        """The next fold's scans with lesions, where the budget stops early; else none."""
+        if not self.budget.validate_every or split.protocol != "patients":
+            return ()
+        folds = self.folds(split).folds
+        following = folds[(split.fold + 1) % len(folds)]
+        return tuple(
+            row.scan_id for row in self.rows if row.scan_id in following.test and not row.is_healthy
+        )
+
+    def _train(self, settings: TrainSettings, split: Split, name: str) -> RunResult:
+        folder = self._folder(split) / name
+        if not (folder / RESULT_NAME).exists():
+            self._tell(f"{split.protocol} fold {split.fold}: {name}")
+            chosen = select_scans(settings)
+            trainer = Trainer(chosen.train, settings, folder, validation=chosen.validation)
+            del chosen
+            trainer.run(self._watch)
+        stored = load_state(folder / RESULT_NAME)
+        slices = sum(settings.phase_at(step)[0].batch for step in range(stored.step))
+        return RunResult(folder, settings, stored.seconds, slices)
+
+    def _watch(self, progress: Progress) -> None:
+        if progress.step % 50 == 0 or progress.step == progress.total:
+            self._tell(
+                f"  {progress.step}/{progress.total} loss {progress.loss:.3f} "
+                f"{progress.slices_per_second:.1f} slices/s"
+            )
+
+    def _place(self, split: Split) -> RunPlace:
+        return RunPlace(self.index, split, self.budget, self._device, self._threads, self.seed)
+
+    def _folder(self, split: Split) -> Path:
+        return self.folder / f"{split.protocol}-{split.fold}"
+
+
+def _cleaned(found: np.ndarray) -> np.ndarray:
+    """Lungs as the product cleans them, on a grid of a usual chest: frames have no true spacing."""
+    depth, edge, _ = found.shape
+    pixel = USUAL_FIELD_MM / edge
+    spacing = (min(10.0, max(1.0, USUAL_LENGTH_MM / depth)), pixel, pixel)
+    try:
+        return (clean_lungs(found, spacing).labels > 0).astype(np.uint8)
+    except NoLungError:
+        return found.astype(np.uint8)
+
+
+def _size(spend: StageBudget) -> str:
+    return f"{spend.size[0]}x{spend.size[1]}-{spend.steps}"
+
+
+def _whole(scan: PreparedScan, values: np.ndarray) -> np.ndarray:
+    """A reduced scan's map on all of the scan's slices; 0 where it was not looked at."""
+    if scan.slices is None:
+        return values
+    out = np.zeros((scan.row.slices, *values.shape[1:]), values.dtype)
+    out[scan.slices] = values
+    return out

@@ -1,0 +1,42 @@
+"""The optimizer a run asks for, and whether it computes in bfloat16."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from groundglass.training.hypergradient import HypergradientSGD
+from groundglass.training.settings import TrainSettings
+
+
+def build_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """AdamW (default), Adam, SGD with momentum 0.9, or SGD whose rate Adam learns.
+
+    All but the last take their learning rate from the schedule; the last multiplies it.
+    """
+    lr, decay = settings.phases[0].lr, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(network.parameters(), lr=lr, momentum=0.9, weight_decay=decay)
+    if settings.optimizer == "sgd-hypergradient":
+        return HypergradientSGD(network.parameters(), lr=lr, weight_decay=decay)
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(network.parameters(), lr=lr, weight_decay=decay)
+
+
+def mixes_precision(wanted: bool | Literal["auto"], device: str) -> bool:
+    """Whether to compute in bfloat16. "auto": where the hardware has it.
+
+    On a CPU without it autocast falls back to emulation, which is several times slower than
+    float32, so nothing but the hardware's own word counts.
+    """
+    if wanted != "auto":
+        return wanted
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device != "cpu":
+        return False
+    probe = getattr(torch.cpu, "get_capabilities", None)  # older torch: no word, so float32
+    capabilities = {} if probe is None else probe()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -1,0 +1,44 @@
+"""Whether a checkpoint is of the run that wants to go on from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from groundglass.errors import SettingsError
+from groundglass.training.settings import TrainSettings
+
+MAY_CHANGE = frozenset(
+    {
+        "phases",
+        "index",
+        "folds",
+        "lungs",
+        "soft_targets",
+        "start_from",
+        "checkpoint_every",
+        "threads",
+        "device",
+    }
+)
+"""What may differ when a run goes on; phases, to make it longer or finish it sooner;
+paths, as folders move."""
+
+
+def check_same_run(stored: dict[str, Any], settings: TrainSettings, folder: Path) -> None:
+    """Compare the settings of a checkpoint in `folder` with those of now.
+
+    Raises: SettingsError naming all that differ and must not.
+    """
+    now = settings.model_dump(mode="json")
+    known = {name: value for name, value in stored.items() if name in TrainSettings.model_fields}
+    stored = TrainSettings.model_validate(known).model_dump(mode="json")  # newer names: defaults
+    changed = sorted(
+        name for name in now if name not in MAY_CHANGE and stored.get(name) != now[name]
+    )
+    if changed:
+        raise SettingsError(
+            f"{folder} holds a run with other {', '.join(changed)}",
+            expected=f"the same settings as before, but for {', '.join(sorted(MAY_CHANGE))}",
+            remedy="Choose another output folder, or delete this one to begin again",
+        )

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from groundglass.errors import DatasetError
+from groundglass.studies import chs_net
+from groundglass.studies.budget import Budget
+from groundglass.studies.calibrate import write_calibration
+from groundglass.studies.chs_net import row_path, run_table
+from groundglass.studies.kept import keep_prediction, kept_predictions
+from groundglass.studies.plan_chs_net import plan_of
+from groundglass.studies.runs import StudyRuns
+
+
+def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
+    rows = run_table(runs, 2)
+    assert [(row.target, row.protocol) for row in rows] == [
+        ("lungs", "patients"),
+        ("lesions", "patients"),
+        ("lungs", "slices"),
+        ("lesions", "slices"),
+    ]
+    honest = rows[1]
+    assert [scores.fold for scores in honest.folds] == [0, 1]
+    assert {case.case_id for case in honest.cases} == {f"phantom_{n}" for n in range(1, 5)}
+    assert "lesion-free test scan" in honest.note
+    assert honest.parameters == 2 * rows[0].parameters
+
+
+def test_rows_on_the_disk_are_read(runs: StudyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run_table(runs, 2)
+    monkeypatch.setattr(chs_net, "_train", None)
+    assert run_table(runs, 2) == first
+
+
+def test_predictions_are_kept_inside_the_lungs_shown(runs: StudyRuns) -> None:
+    run_table(runs, 2, folds=(0,))
+    plan = plan_of(2)[1]
+    folder = row_path(runs, plan, runs.split("patients", 0), 2).with_suffix("")
+    kept = list(kept_predictions(folder))
+    scans = {s.row.scan_id: s for s in runs.test_scans(runs.split("patients", 0))}
+    assert {one.scan_id for one in kept} == {i for i, s in scans.items() if not s.row.is_healthy}
+    for one in kept:
+        scan = scans[one.scan_id]
+        lungs = runs.test_lungs("raiu-net", runs.split("patients", 0), scan)
+        assert one.probability.shape == scan.image.shape
+        assert one.histogram.total == int((lungs > 0).sum())
+        assert not one.probability[lungs == 0].any()
+
+
+def test_semi_supervision_learns_from_patients_without_their_labels(runs: StudyRuns) -> None:
+    plans = {plan.key: plan for plan in plan_of(3)}
+    split = runs.split("patients", 0)
+    half = chs_net._fold_row(runs, plans["inf-net-half"], split, 3)
+    semi = chs_net._fold_row(runs, plans["semi-inf-net"], split, 3)
+    assert half.parameters == semi.parameters
+    assert semi.minutes >= half.minutes
+    assert (runs.folder / "patients-0" / "semi").is_dir()
+
+
+def test_calibration_comes_from_the_predictions_kept(
+    phantom_index: Path, small: Budget, tmp_path: Path
+) -> None:
+    runs = StudyRuns(phantom_index, tmp_path / "study", small, tell=lambda text: None)
+    plan = plan_of(2)[1]
+    with pytest.raises(DatasetError, match="no predictions of Table 2"):
+        write_calibration(runs, (0, 1), tmp_path)
+    rng = np.random.default_rng(0)
+    for fold in (0, 1):
+        split = runs.split("patients", fold)
+        for scan in runs.test_scans(split):
+            if scan.row.is_healthy:
+                continue
+            logits = np.where(scan.lesions > 0, 4.0, -4.0) + rng.normal(0, 4, scan.image.shape)
+            chance = (expit(logits) * scan.lungs).astype(np.float32)
+            folder = row_path(runs, plan, split, 2).with_suffix("")
+            keep_prediction(folder, scan, chance, scan.lungs)
+    document, picture = write_calibration(runs, (0, 1), tmp_path)
+    found = json.loads(document.read_text())
+    assert found["out_of_fold"] is True
+    assert found["cases"] == 4
+    # Two normals 8 apart with deviation 4: the log odds are logit / 2 and a prior.
+    assert found["temperature"] > 1.5
+    assert found["after"]["log_loss"] < found["before"]["log_loss"]
+    assert found["operating_point"]["dice_left_out"] <= found["operating_point"]["dice"]
+    assert picture.read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from groundglass.catalog import network_entry
+from groundglass.errors import SettingsError
+from groundglass.studies.budget import BUDGETS, find_budget
+from groundglass.studies.paper_chs_net import paper_row
+from groundglass.studies.plan_chs_net import PLANS, plan_of
+
+
+@pytest.mark.parametrize("table", PLANS)
+def test_every_network_is_in_the_catalog(table: int) -> None:
+    for plan in plan_of(table):
+        assert network_entry(plan.network).parameters > 0
+
+
+def test_every_row_of_the_paper_is_run() -> None:
+    beside = {"unet", "inf-net-half"}  # ours, beside the paper's
+    for table, plans in PLANS.items():
+        for plan in plans:
+            assert (paper_row(table, plan.key, plan.target) is None) == (plan.key in beside)
+
+
+def test_the_leaky_split_is_in_table_2_alone() -> None:
+    leaky = {table for table, plans in PLANS.items() for p in plans if p.protocol == "slices"}
+    assert leaky == {2}
+
+
+def test_table_4_is_direct_and_table_5_hierarchical() -> None:
+    assert {plan.mode for plan in plan_of(4)} == {"direct"}
+    assert {plan.mode for plan in plan_of(5)} == {"hierarchical"}
+    assert [p.network for p in plan_of(4)] == [p.network for p in plan_of(5)[::2]]
+
+
+def test_another_table_is_refused() -> None:
+    with pytest.raises(SettingsError, match="table is 1; expected 2, 3, 4 or 5"):
+        plan_of(1)
+
+
+def test_budgets_name_folds_that_exist() -> None:
+    for budget in BUDGETS.values():
+        for table in PLANS:
+            assert set(budget.folds_of(table)) <= set(range(budget.fold_count))
+
+
+def test_an_unknown_budget_is_refused() -> None:
+    with pytest.raises(SettingsError, match="'huge' is unknown; expected tiny, cpu, full"):
+        find_budget("huge")

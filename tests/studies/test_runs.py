@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from groundglass.studies import runs as module
+from groundglass.studies.runs import LUNGS_FOR_TRAINING, StudyRuns
+from groundglass.training.checkpoint import RESULT_NAME, load_state
+from groundglass.training.maps import load_map
+from groundglass.training.select import select_scans
+from groundglass.training.settings import TrainSettings
+
+
+def trained_on(folder: Path) -> set[str]:
+    """Scans that a finished run was trained on, by its stored settings."""
+    settings = TrainSettings.model_validate(load_state(folder / RESULT_NAME).settings)
+    return {scan.row.scan_id for scan in select_scans(settings).train}
+
+
+def test_no_run_of_a_fold_sees_its_test_side(runs: StudyRuns) -> None:
+    split = runs.split("patients", 0)
+    spend = runs.budget.lesions
+    for run in (
+        runs.lungs("bu", split),
+        runs.lesions("bu", split, spend),
+        runs.direct("bu", split),
+    ):
+        assert run.slices == 4
+    tested = {scan.row.scan_id for scan in runs.test_scans(split)}
+    folders = [path.parent for path in (runs.folder / "patients-0").rglob(RESULT_NAME)]
+    assert len(folders) >= 5  # lungs, two halves, lesions, direct
+    assert tested
+    for folder in folders:
+        assert not trained_on(folder) & tested, folder.name
+
+
+def test_lungs_for_training_come_from_a_network_that_saw_other_patients(runs: StudyRuns) -> None:
+    split = runs.split("patients", 0)
+    maps = runs.training_lungs(split)
+    halves = runs.halves(split)
+    assert not set(halves[0]) & set(halves[1])
+    assert set(halves[0]) | set(halves[1]) == {row.scan_id for row in runs.train_rows(split)}
+    for number, scan_ids in enumerate(halves):
+        folder = runs.folder / "patients-0" / f"lungs-half-{number}"
+        assert trained_on(folder) == set(scan_ids)
+        stored = load_state(folder / RESULT_NAME).settings
+        assert stored["network"] == LUNGS_FOR_TRAINING
+    assert {path.stem for path in maps.glob("*.npz")} == set(halves[0]) | set(halves[1])
+
+
+def test_a_second_stage_is_trained_on_predicted_lungs(runs: StudyRuns) -> None:
+    split = runs.split("patients", 0)
+    run = runs.lesions("bu", split, runs.budget.lesions)
+    assert run.settings.lungs == str(runs.training_lungs(split))
+
+
+def test_what_is_finished_is_not_trained_again(
+    runs: StudyRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = runs.split("patients", 0)
+    first = runs.lungs("bu", split)
+    monkeypatch.setattr(module, "Trainer", None)
+    again = runs.lungs("bu", split)
+    assert again == first
+
+
+def test_a_slice_split_tests_each_scan_on_its_own_slices(runs: StudyRuns) -> None:
+    split = runs.split("slices", 0)
+    scans = runs.test_scans(split)
+    assert scans
+    assert all(scan.slices is not None and len(scan.slices) < scan.row.slices for scan in scans)
+    fold = runs.folds(split).folds[0]
+    for scan in scans:
+        np.testing.assert_array_equal(scan.slices, fold.test_slices(scan.row))
+
+
+def test_lungs_of_a_reduced_test_scan_lie_on_its_slices(runs: StudyRuns) -> None:
+    split = runs.split("slices", 0)
+    scan = runs.test_scans(split)[0]
+    found = runs.test_lungs("bu", split, scan)
+    assert found.shape == scan.image.shape
+    folder = runs.folder / "slices-0" / "lungs-of-test-bu"
+    np.testing.assert_array_equal(found, load_map(folder, scan))
+    with np.load(folder / f"{scan.row.scan_id}.npz") as stored:
+        assert stored["values"].shape[0] == scan.row.slices
