@@ -78,7 +78,7 @@ NETWORKS = (
         31_036_481,
         "Ronneberger et al., U-Net, MICCAI 2015",
         "plain U-Net, widths 64 to 1024, with batch norm",
-        published_note="its paper prints no count",
+        published_note="31.0 M is the usual count of these widths",
     ),
     NetworkEntry(
         "attention-unet-ftl",
@@ -87,7 +87,7 @@ NETWORKS = (
         "Zhou, Canu & Ruan, arXiv 2004.06673",
         "U-Net with spatial and channel attention, residual dilated blocks",
         loss="focal-tversky",
-        published_note="its paper prints no count; the widths are ours",
+        published_note="CHS-Net prints no count for it; the widths are ours",
     ),
     NetworkEntry(
         "miniseg",

@@ -12,7 +12,13 @@ def study(
     name: Annotated[
         str, typer.Argument(help="The paper: chs-net", metavar="STUDY", show_default=False)
     ],
-    table: Annotated[int, typer.Option("--table", help="Table of the paper: 2, 3, 4 or 5")],
+    table: Annotated[
+        int | None, typer.Option("--table", help="Table of the paper: 2, 3, 4 or 5")
+    ] = None,
+    figure: Annotated[
+        int | None,
+        typer.Option("--figure", help="8: max against spectral pooling (14 comes with Table 2)"),
+    ] = None,
     budget: Annotated[
         str, typer.Option("--budget", help="tiny, cpu (about an hour on two cores) or full (GPU)")
     ] = "cpu",
@@ -50,6 +56,12 @@ def study(
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("torch", "train", "A study") from error
+    place = work or Path("studies") / f"chs-net-{budget}"
+    if figure is not None:
+        typer.echo(str(_figure(figure, table, out or place / "results")))
+        return
+    if table is None:
+        raise SettingsError("no table is asked for", expected="--table 2, 3, 4 or 5, or --figure 8")
     from groundglass.studies.budget import find_budget
     from groundglass.studies.phantom_index import write_phantom_index
     from groundglass.studies.plan_chs_net import plan_of
@@ -57,7 +69,6 @@ def study(
 
     plan_of(table)
     chosen = find_budget(budget)
-    place = work or Path("studies") / f"chs-net-{budget}"
     numbers = _folds(folds, chosen.fold_count)
     if index is None:
         if budget != "tiny":
@@ -66,7 +77,7 @@ def study(
                 expected="--index FOLDER",
                 remedy="Prepare a data set: groundglass prepare --help",
             )
-        index = write_phantom_index(place / "phantoms")
+        index = write_phantom_index(place / "phantoms", patients=4, slices=8)
     request = StudyRequest(
         table=table,
         budget=chosen,
@@ -80,6 +91,23 @@ def study(
     )
     for path in run_and_write(request, tell=lambda text: typer.echo(text, err=True)):
         typer.echo(str(path))
+
+
+def _figure(number: int, table: int | None, out: Path) -> Path:
+    """Draw a figure of the paper that needs no training; its path."""
+    from groundglass.errors import SettingsError
+
+    if number != 8 or table is not None:
+        raise SettingsError(
+            f"--figure is {number}" + ("" if table is None else f" with --table {table}"),
+            expected="--figure 8 alone; Fig. 14 is written with --table 2",
+        )
+    from groundglass.studies.pooling_figure import draw_pooling
+
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "figure-8.png"
+    draw_pooling(path)
+    return path
 
 
 def _folds(text: str | None, count: int) -> tuple[int, ...] | None:

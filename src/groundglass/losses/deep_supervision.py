@@ -19,7 +19,7 @@ def halving_weights(count: int) -> tuple[float, ...]:
 def miniseg_weights(count: int) -> tuple[float, ...]:
     """1 for the main mask, 0.4 for each other: MiniSeg's.
 
-    Source: Qiu et al., AAAI 2021, and the authors' published training.
+    Source: the authors' published training.
     """
     return (1.0, *(0.4,) * (count - 1))
 

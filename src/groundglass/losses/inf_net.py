@@ -23,7 +23,7 @@ class WeightedOverlapLoss(nn.Module):
     """Weighted IoU plus weighted BCE; pixels unlike their neighborhood weigh up to 6.
 
     w = 1 + 5 |mean of the target over 31 x 31 - target|; each slice counts alike.
-    Source: Wei et al., F3Net, AAAI 2020, Eq. 5-8, as taken over by Fan et al. 2020, Eq. 7.
+    Source: Wei et al., F3Net, AAAI 2020, as taken over by Fan et al. 2020.
     Shape: logits and target (N, 1, H, W) -> scalar.
     Differs: IoU is smoothed by one pixel above and below, so that a slice without any target
     pixel costs nothing when nothing is predicted and pulls predictions down otherwise.
@@ -44,9 +44,9 @@ class WeightedOverlapLoss(nn.Module):
 class InfNetLoss(nn.Module):
     """The overlap loss summed over all masks, plus BCE on the edge where there is one.
 
-    Source: Fan et al., Inf-Net, IEEE TMI 2020, section III-B, Eq. 6-8.
+    Source: Fan et al., Inf-Net, IEEE TMI 2020.
     Shape: logits (N, 1, H, W) or SideOutputs, target (N, 1, H, W) -> scalar.
-    Differs: the paper takes the edge "from the gradient" of the reference; here `edge_target`.
+    Differs: the paper takes the edge from the gradient of the reference; here `edge_target`.
     """
 
     def __init__(self) -> None:

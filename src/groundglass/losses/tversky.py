@@ -9,7 +9,7 @@ from torch import nn
 class TverskyLoss(nn.Module):
     """1 - TI, TI = TP / (TP + a FN + b FP), on logits; a = 0.7 weighs missed pixels.
 
-    Source: Salehi et al. 2017, Eq. 3-4; a and b as in CovTANet section III-D.
+    Source: Salehi et al. 2017; a and b as in CovTANet.
     Shape: logits and target (N, 1, H, W), target 0 to 1 -> scalar.
     Differs: the sums run over the pixels of the whole batch and `smooth` is added above and
     below, so that without any target pixel TI = smooth / (smooth + b FP): 1 when nothing is
@@ -34,8 +34,8 @@ class TverskyLoss(nn.Module):
 class FocalTverskyLoss(TverskyLoss):
     """(1 - TI) ** (1 / g), g = 4/3: exponent 3/4.
 
-    Source: Abraham & Khan 2019, Eq. 4; Zhou, Canu & Ruan 2020; CovTANet section III-D. All three
-    print this exponent, which is below one: the slope *grows* as TI nears 1.
+    Source: Abraham & Khan 2019, and CovTANet with the same exponent. It is below one, so the slope
+    *grows* as TI nears 1. Zhou, Canu & Ruan 2020 name it without an exponent in their abstract.
     Differs: 1 - TI is kept above 1e-6, where that slope would have no bound.
     """
 

@@ -16,8 +16,8 @@ class SpatialChannelAttention(nn.Module):
     Channel: global average, Conv 1 to half, ReLU, Conv 1 back, sigmoid. Place: Conv 1 to one
     channel, sigmoid. The two gated maps are added.
 
-    Source: Zhou, Canu, Ruan, IJIST 2020 (arXiv 2004.06673); the form is the concurrent spatial
-    and channel squeeze and excitation of Roy, Navab, Wachinger 2018.
+    Source: spatial and channel attention of Zhou, Canu, Ruan, IJIST 2020 (arXiv 2004.06673), in
+    the form of concurrent squeeze and excitation of Roy, Navab, Wachinger 2018.
     Shape: fine (N, C, H, W), coarse (not used) -> (N, C, H, W).
     """
 
@@ -37,9 +37,8 @@ class SpatialChannelAttention(nn.Module):
 class ResidualDilatedBlock(nn.Module):
     """Convolution 3 x 3, then two dilated ones (2 and 4) with a shortcut around them.
 
-    Source: the "res_dil" block of Zhou, Canu, Ruan.
     Shape: (N, C, H, W) -> (N, out, H, W).
-    Differs: batch norm and ReLU, the order of which the text leaves open.
+    Differs: our reading; what is known of the network of Zhou, Canu, Ruan here is its abstract.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -83,8 +82,8 @@ def attention_unet(*, base: int = 16) -> UNetFrame:
     U-Net of residual dilated blocks; strided convolutions halve the size, nearest upsampling
     and a convolution double it; attention on every skip.
 
-    Differs: its paper prints no parameter count; widths 16 to 256, and everything that its text
-    leaves open, are ours.
+    Differs: from its abstract come U-Net, both attentions on the encoder's features and the
+    loss; blocks, resizing and widths 16 to 256 are our reading.
     """
     parts = UNetParts(ResidualDilatedBlock, _strided, _up, SpatialChannelAttention)
     return UNetFrame(parts, base=base)

@@ -74,7 +74,7 @@ class ReceptiveFieldBlock(nn.Module):
 class ParallelPartialDecoder(nn.Module):
     """The three high levels, multiplied and concatenated upward into one global map.
 
-    Source: Fan et al. 2020, section III-A2, Eq. 1; the aggregation is that of Wu, Su, Huang 2019.
+    Source: Fan et al. 2020; the aggregation is that of Wu, Su, Huang 2019.
     Shape: high (N, C, h, w), middle (2h, 2w), low (4h, 4w) -> logits (N, 1, 4h, 4w).
     """
 
@@ -105,7 +105,7 @@ class ReverseAttention(nn.Module):
     The features times 1 - sigmoid(coarser logits), Conv 1, the edge features concatenated,
     convolutions to a correction that is added to the coarser logits.
 
-    Source: Fan et al. 2020, section III-A3, Eq. 2-3.
+    Source: reverse attention of Fan et al. 2020.
     Shape: features (N, C, H, W), edge (N, E, h, w), coarser logits (N, 1, h, w) -> logits
     (N, 1, H, W).
     """

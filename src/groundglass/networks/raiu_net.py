@@ -124,7 +124,9 @@ class SupervisedUNetFrame(UNetFrame):
         super().__init__(parts, base=base, in_channels=in_channels)
         self.side_heads = nn.ModuleList(nn.Conv2d(base * 2**i, 1, 1) for i in range(1, LEVELS))
 
-    def forward(self, x: torch.Tensor, *, side_outputs: bool = False) -> torch.Tensor | SideOutputs:
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride] - a tensor unless asked
+        self, x: torch.Tensor, *, side_outputs: bool = False
+    ) -> torch.Tensor | SideOutputs:
         if not side_outputs:
             return super().forward(x)
         height, width = int(x.shape[-2]), int(x.shape[-1])

@@ -49,7 +49,7 @@ def _fold_row(runs: StudyRuns, plan: RowPlan, split: Split, table: int) -> Row:
     for scan in runs.test_scans(split):
         lungs = None
         if run.recipe.stage == "lesions":
-            lungs = runs.test_lungs(plan.network, split, scan)
+            lungs = runs.test_lungs(plan.lung_network, split, scan)
         probability = predictor.probability(scan, lungs)
         if scan.row.is_healthy:
             clean = clean.add(scan, probability >= run.recipe.threshold)
@@ -78,7 +78,8 @@ def row_path(runs: StudyRuns, plan: RowPlan, split: Split, table: int) -> Path:
 
     Table 2 has a larger budget than the others, so its rows are its own.
     """
-    name = f"{plan.network}-{plan.mode}-{plan.target}{'-cascade' if table == 2 else ''}.json"
+    which = f"{plan.network}-{plan.loss}" if plan.loss else plan.network
+    name = f"{which}-{plan.mode}-{plan.target}{'-cascade' if table == 2 else ''}.json"
     return runs.folder / f"{split.protocol}-{split.fold}" / "rows" / name
 
 
@@ -89,8 +90,8 @@ def _train(runs: StudyRuns, plan: RowPlan, split: Split, *, big: bool) -> tuple[
     if plan.mode == "hierarchical":
         budget = runs.budget
         spend = budget.cascade_lesions if big else budget.lesions
-        first = runs.lungs(plan.network, split)
-        return runs.lesions(plan.network, split, spend), first.seconds
+        first = runs.lungs(plan.lung_network, split)
+        return runs.lesions(plan.network, split, spend, loss=plan.loss), first.seconds
     if plan.mode == "direct":
         return runs.direct(plan.network, split), 0.0
     half = runs.direct(plan.network, split, half=True)

@@ -15,7 +15,10 @@ direct, with half of the training patients. semi: the same half, then pseudo lab
 
 @dataclass(frozen=True)
 class RowPlan:
-    """One row. `key` is the paper's row (see `paper_chs_net`), `network` a catalog name."""
+    """One row. `key` is the paper's row (see `paper_chs_net`), `network` a catalog name.
+
+    `lungs`: the first stage's network, left out the same; `loss`: left out the network's own.
+    """
 
     key: str
     label: str
@@ -23,6 +26,12 @@ class RowPlan:
     mode: Mode = "hierarchical"
     target: Target = "lesions"
     protocol: Protocol = "patients"
+    lungs: str | None = None
+    loss: str | None = None
+
+    @property
+    def lung_network(self) -> str:
+        return self.lungs or self.network
 
 
 _ABLATION = (("bu", "BU"), ("bu-rib", "BU+RIB"), ("bu-rib-hp", "BU+RIB+HP"))
@@ -46,15 +55,21 @@ PLANS: dict[int, tuple[RowPlan, ...]] = {
         *(RowPlan(key, label, key, "direct") for key, label in _ABLATION),
         RowPlan("raiu-net", "BU+RIB+HP+SSD (RAIU-Net)", "raiu-net", "direct"),
     ),
-    5: tuple(
-        RowPlan(key, label, network, target=target)
-        for key, label, network in (
-            *((key, label, key) for key, label in _ABLATION),
-            ("chs-net", "BU+RIB+HP+SSD (CHS-Net)", "raiu-net"),
-        )
-        for target in ("lungs", "lesions")
+    5: (
+        *(
+            RowPlan(key, label, network, target=target)
+            for key, label, network in (
+                *((key, label, key) for key, label in _ABLATION),
+                ("chs-net", "BU+RIB+HP+SSD (CHS-Net)", "raiu-net"),
+            )
+            for target in ("lungs", "lesions")
+        ),
+        RowPlan("sigmoid", "CHS-Net, sigmoid gates", "raiu-net-sigmoid", lungs="raiu-net"),
+        RowPlan("deep", "CHS-Net, deep supervision", "raiu-net-deep", lungs="raiu-net"),
+        RowPlan("tversky", "CHS-Net, Tversky loss", "raiu-net", lungs="raiu-net", loss="tversky"),
     ),
 }
+"""Rows whose key the paper does not have are ours: options, or what a row is judged by."""
 
 
 def plan_of(table: int) -> tuple[RowPlan, ...]:

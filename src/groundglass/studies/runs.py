@@ -124,7 +124,9 @@ class StudyRuns:
         )
         return self._train(settings, split, f"lungs-{network}")
 
-    def lesions(self, network: str, split: Split, spend: StageBudget) -> RunResult:
+    def lesions(
+        self, network: str, split: Split, spend: StageBudget, *, loss: str | None = None
+    ) -> RunResult:
         """The second stage, trained inside out-of-fold lungs, or as the budget says."""
         settings = run_settings(
             "lesions",
@@ -134,7 +136,10 @@ class StudyRuns:
             lungs=None if self.budget.lung_half is None else self.training_lungs(split),
             validation=self._validation(split),
         )
-        return self._train(settings, split, f"lesions-{network}-{_size(spend)}")
+        if loss is not None:
+            settings = settings.model_copy(update={"loss": loss})
+        which = f"{network}-{loss}" if loss else network
+        return self._train(settings, split, f"lesions-{which}-{_size(spend)}")
 
     def direct(self, network: str, split: Split, *, half: bool = False) -> RunResult:
         """Lesions without a lung stage; `half`: trained on the first half of the patients."""
