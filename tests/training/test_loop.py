@@ -14,7 +14,13 @@ from groundglass.datasets.index import PreparedScan
 from groundglass.errors import SettingsError, WeightsError
 from groundglass.losses.build import LOSSES, build_loss
 from groundglass.training import loop
-from groundglass.training.checkpoint import BEST_NAME, STATE_NAME, load_result, load_state
+from groundglass.training.checkpoint import (
+    BEST_NAME,
+    RESULT_NAME,
+    STATE_NAME,
+    load_result,
+    load_state,
+)
 from groundglass.training.curve import LOOKS, read_looks
 from groundglass.training.loop import CURVE, Progress, Trainer, learning_rate
 from groundglass.training.settings import Phase, TrainSettings
@@ -213,6 +219,20 @@ def test_a_new_run_forgets_what_an_old_one_left(
     assert not (tmp_path / BEST_NAME).exists()
     assert not (tmp_path / LOOKS).exists()
     assert load_result(tmp_path).step == 6
+
+
+def test_a_run_made_longer_has_no_result_until_its_new_end(
+    tmp_path: Path, scans: list[PreparedScan], values: dict[str, Any], tiny: TrainSettings
+) -> None:
+    Trainer(scans, tiny, tmp_path).run()
+    assert load_state(tmp_path / RESULT_NAME).step == 6
+    phases = [*values["phases"], {**values["phases"][0], "steps": 4}]
+    longer = TrainSettings.model_validate({**values, "phases": phases})
+    with pytest.raises(KilledError):
+        Trainer(scans, longer, tmp_path).run(kill_after(10))
+    assert load_result(tmp_path).step == 9
+    Trainer(scans, longer, tmp_path).run()
+    assert load_state(tmp_path / RESULT_NAME).step == 10
 
 
 def test_early_stopping_without_a_scan_is_refused(

@@ -10,6 +10,7 @@ import typer
 import groundglass
 from groundglass.cli.analyze_command import analyze
 from groundglass.cli.audit_command import audit
+from groundglass.cli.calibrate_command import calibrate
 from groundglass.cli.demo_command import demo
 from groundglass.cli.evaluate_command import evaluate
 from groundglass.cli.folds_command import folds
@@ -63,6 +64,7 @@ _ = app.command("audit")(audit)
 _ = app.command("folds")(folds)
 _ = app.command("train")(train)
 _ = app.command("study")(study)
+_ = app.command("calibrate")(calibrate)
 _ = app.command("pseudo-label")(pseudo_label)
 
 

@@ -34,8 +34,8 @@ class Budget:
     `cascade_lesions` for its second stage. `lung_half`: the two networks, each on half of the
     training patients, whose out-of-fold lungs the second stage is trained on; None: it is trained
     on reference lungs with random errors, as networks this short leave lesions out. `every`: of
-    each scan, only every so-manieth slice is trained on. `validate_every`: steps between looks at the
-    validation fold for early stopping, 0 for none.
+    each scan, only every so-manieth slice is trained on. `validate_every`: steps between looks at
+    the validation fold for early stopping, 0 for none.
     """
 
     name: str

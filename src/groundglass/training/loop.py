@@ -150,23 +150,27 @@ class Trainer:
         if self.ranks.is_first and not (path.exists() and load_state(path).step == self.step):
             best = self.folder / BEST_NAME
             state = load_state(best if best.exists() else self.folder / STATE_NAME)
-            network = build_network(self.settings.network, base=self.settings.base)
-            network.load_state_dict(state.average)
-            network = network.to(  # pyright: ignore[reportCallIssue] - torch's types lack it
-                self.device, memory_format=torch.channels_last
-            )
-            first = max(0, self.step - _REFRESH_BATCHES)
-            batches = (
-                torch.from_numpy(self.samples.batch(step)[0]).to(
-                    self.device, memory_format=torch.channels_last
-                )
-                for step in range(first, self.step)
-            )
-            refresh_batch_norm(network, batches, mixed_precision=self.mixed)
+            network = self._with_own_statistics(state.average)
             average = network.state_dict()
             result = replace(state, step=self.step, average=average, model={}, optimizer={})
             save_state(path, result)
         self.ranks.wait()
+
+    def _with_own_statistics(self, average: dict[str, torch.Tensor]) -> nn.Module:
+        """A network of averaged weights, its batch statistics from the last steps' slices."""
+        network = build_network(self.settings.network, base=self.settings.base)
+        network.load_state_dict(average)
+        network = network.to(  # pyright: ignore[reportCallIssue] - torch's types lack it
+            self.device, memory_format=torch.channels_last
+        )
+        batches = (
+            torch.from_numpy(self.samples.batch(step)[0]).to(
+                self.device, memory_format=torch.channels_last
+            )
+            for step in range(max(0, self.step - _REFRESH_BATCHES), self.step)
+        )
+        refresh_batch_norm(network, batches, mixed_precision=self.mixed)
+        return network
 
     def _train_step(self, rate: float) -> float:
         images, targets = self.samples.batch(
@@ -194,8 +198,7 @@ class Trainer:
         """Look at the validation scans; whether the running average is the best so far."""
         dice = 0.0
         if self.ranks.is_first:
-            network = build_network(self.settings.network, base=self.settings.base)
-            network.load_state_dict(self.average)
+            network = self._with_own_statistics(self.average)
             recipe = SliceRecipe.from_dict(self.settings.recipe)
             predictor = ScanPredictor(
                 network, recipe, device=str(self.device), mixed_precision=self.mixed

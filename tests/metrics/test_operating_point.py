@@ -5,7 +5,7 @@ import pytest
 from scipy.special import logit
 
 from groundglass.metrics.calibration import LogitHistogram
-from groundglass.studies.calibrate import operating_point
+from groundglass.metrics.operating_point import operating_point
 
 
 def histogram(low: float, high: float, *, count: int = 100) -> LogitHistogram:
