@@ -106,9 +106,10 @@ def evaluate(arguments: argparse.Namespace, place: Path) -> dict[str, Any]:
         "miniseg_pooled_dice_of_all_15": MINISEG_POOLED_ALL,
         "left_out": [],
     }
-    if not chosen:
+    if not chosen and not (arguments.all and cases):
         raise _no_case(arguments, held_out)
-    result["held_out"] = _evaluate_all(cascade, arguments.data, chosen)
+    if chosen:
+        result["held_out"] = _evaluate_all(cascade, arguments.data, chosen)
     if arguments.all:
         others = [case for case in cases if case not in held_out]
         if others:
@@ -136,6 +137,13 @@ def _weights_folder(name: str, place: Path) -> str:
 def _no_case(arguments: argparse.Namespace, held_out: tuple[str, ...]) -> GroundglassError:
     from groundglass.errors import InputError
 
+    if not held_out:
+        return InputError(
+            "these weights were trained on every case, so none can judge them",
+            expected="weights with held-out cases",
+            remedy="Look at the training cases with --all, and at the model card for what was "
+            "measured on cases held out from an earlier stretch and from the folds",
+        )
     return InputError(
         f"{arguments.data} has none of the held-out cases {', '.join(held_out)}",
         expected="covid19-ct-seg/ in its official layout there",

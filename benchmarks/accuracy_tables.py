@@ -130,8 +130,9 @@ def to_markdown(result: dict[str, Any]) -> str:
         f"Weights {weights['name']} {weights['version']}, engine {result['engine']}, "
         f"lung network every {result['settings']['lung_step_mm']:g} mm"
         f"{', mirrored slices averaged' if result['settings']['flips'] else ''}.\n",
-        *_group(result["held_out"], "Held-out cases (never trained on)"),
     ]
+    if result.get("held_out"):
+        parts += _group(result["held_out"], "Held-out cases (never trained on)")
     if result.get("training_cases"):
         title = "Training cases: the networks were fitted to these, no evidence of accuracy"
         parts += _group(result["training_cases"], title)
