@@ -200,9 +200,17 @@ def _legend(figure: Figure) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
+    """Write the figure with 256 colors: gray slices with a few hues, a quarter of the bytes."""
+    from io import BytesIO
+
+    from PIL import Image
+
     beside = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=120)
     try:
-        figure.savefig(beside, format="png", dpi=150)
+        with Image.open(drawn) as picture:
+            picture.convert("RGB").quantize(256).save(beside, format="PNG", optimize=True)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

@@ -80,15 +80,14 @@ BUDGETS = {
             name="cpu",
             lungs=StageBudget((96, 96), 60, 12, restart=100),
             lung_half=None,
-            lesions=StageBudget((96, 128), 90, 8),
+            lesions=StageBudget((96, 128), 75, 8),
             cascade_lesions=StageBudget((128, 160), 130, 8),
-            direct=StageBudget((112, 112), 90, 8),
-            folds=(0, 1),
+            direct=StageBudget((112, 112), 75, 8),
+            folds=(0,),
             cascade_folds=(0, 1, 2, 3, 4),
             every=2,
             description="about an hour a table on two cores: small slices, every second one, "
-            "about one and a half passes over the training slices, two of five folds (all five "
-            "for Table 2), one seed",
+            "one to two passes over them, one of five folds (all five for Table 2), one seed",
         ),
         Budget(
             name="full",
