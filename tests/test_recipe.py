@@ -21,7 +21,7 @@ def test_round_trip_through_json() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stage": "heart"}, "stage is 'heart'; expected lungs or lesions"),
+        ({"stage": "heart"}, "stage is 'heart'; expected lungs, lesions or direct"),
         ({"network_size": (8, 128)}, "network_size"),
         ({"network_size": (128,)}, "network_size"),
         ({"window_hu": (100, -100)}, "LO < HI"),

@@ -216,7 +216,7 @@ def test_pseudo_labels_and_seed_matter(
     ends.append(
         pseudo_label_rounds(scans, unlabelled, direct, seeded, tmp_path / "seed", start=start)
     )
-    weights = [torch.cat([v.ravel() for v in load_result(end).model.values()]) for end in ends]
+    weights = [torch.cat([v.ravel() for v in load_result(end).average.values()]) for end in ends]
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[2])
 
