@@ -181,9 +181,8 @@ def _probability_text(chance: LesionProbability) -> str:
         )
     return (
         f"Probability of lesion after temperature scaling (temperature {chance.temperature:.4g}, "
-        "fitted once for these weights): of lung voxels given 0.9, about nine in ten were marked "
-        "by the readers of the scans it was fitted on. Other scanners, diseases and readers can "
-        "differ."
+        "fitted once for these weights). How well it held on patients left out of the fit is in "
+        "the weights' manifest; on other scanners, diseases and readers it can differ."
     )
 
 

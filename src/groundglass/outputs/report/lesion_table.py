@@ -76,8 +76,8 @@ def certainty_sentences(findings: Findings) -> tuple[str, ...]:
         )
     if known.is_calibrated:
         out.append(
-            "Probabilities are calibrated: of voxels given 0.9, about nine in ten were lesion in "
-            "the scans of the fit."
+            "Probabilities were calibrated by one temperature, which mends part of a network's "
+            "sureness: `groundglass weights show` says how well they held on patients left out."
         )
     else:
         out.append(
