@@ -13,7 +13,8 @@ class NetworkEntry:
 
     Base 16 is the size of the paper; other bases scale every width by base / 16. `loss` is what
     its paper trains with, a name of `losses.build`. `published_parameters` is the paper's own
-    count, `published_note` says what explains a difference.
+    count, `published_note` says what explains a difference. `needs` names a package of the extra
+    `train` that this network alone is built with.
     """
 
     name: str
@@ -24,9 +25,11 @@ class NetworkEntry:
     loss: str = "bce-dice"
     published_parameters: int | None = None
     published_note: str = ""
+    needs: str = ""
 
 
 _CHS_NET = "Punn & Agarwal, CHS-Net, arXiv 2012.07079"
+_COVTANET = "Mahmud et al., CovTANet, arXiv 2101.00691"
 
 NETWORKS = (
     NetworkEntry(
@@ -110,6 +113,80 @@ NETWORKS = (
         published_parameters=33_122_000,
         published_note="printed as 33.122 M; the classifier of the backbone, never used, has "
         "2,049,000 of them, and with it ours has 33,121,721",
+    ),
+    NetworkEntry(
+        "ta-segnet-v1",
+        "groundglass.networks.ta_segnet:ta_segnet_v1",
+        1_942_289,
+        _COVTANET,
+        "the U-Net that the ablation of Table I begins with",
+        loss="focal-tversky",
+    ),
+    NetworkEntry(
+        "ta-segnet-v2",
+        "groundglass.networks.ta_segnet:ta_segnet_v2",
+        1_977_025,
+        _COVTANET,
+        "decoder maps in the fusion",
+        loss="focal-tversky",
+    ),
+    NetworkEntry(
+        "ta-segnet-v3",
+        "groundglass.networks.ta_segnet:ta_segnet_v3",
+        2_011_585,
+        _COVTANET,
+        "encoder and decoder maps in the fusion",
+        loss="focal-tversky",
+    ),
+    NetworkEntry(
+        "ta-segnet-v4",
+        "groundglass.networks.ta_segnet:ta_segnet_v4",
+        2_134_285,
+        _COVTANET,
+        "attention (TAU) on the encoder maps",
+        loss="focal-tversky",
+    ),
+    NetworkEntry(
+        "ta-segnet-v5",
+        "groundglass.networks.ta_segnet:ta_segnet_v5",
+        2_134_285,
+        _COVTANET,
+        "attention on the decoder maps",
+        loss="focal-tversky",
+    ),
+    NetworkEntry(
+        "ta-segnet-v6",
+        "groundglass.networks.ta_segnet:ta_segnet_v6",
+        2_326_281,
+        _COVTANET,
+        "attention on both",
+        loss="focal-tversky",
+    ),
+    NetworkEntry(
+        "ta-segnet-v7",
+        "groundglass.networks.ta_segnet:ta_segnet_v7",
+        2_395_577,
+        _COVTANET,
+        "attention on both, both in the fusion",
+        loss="focal-tversky",
+    ),
+    NetworkEntry(
+        "ta-segnet-v8",
+        "groundglass.networks.ta_segnet:ta_segnet_v8",
+        6_969_379,
+        _COVTANET,
+        "V7 with an EfficientNet-B0 encoder, from scratch",
+        loss="focal-tversky",
+        needs="monai",
+    ),
+    NetworkEntry(
+        "ta-segnet",
+        "groundglass.networks.ta_segnet:ta_segnet_v7",
+        2_395_577,
+        _COVTANET,
+        "TA-SegNet as it ships: V7, which needs no weights from elsewhere",
+        loss="focal-tversky",
+        published_note="CovTANet prints no count and no widths; 16 to 256 are ours",
     ),
 )
 

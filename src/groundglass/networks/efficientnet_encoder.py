@@ -1,0 +1,103 @@
+"""EfficientNet as the encoder of a TA-SegNet."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from groundglass.errors import MissingExtraError, WeightsError
+from groundglass.networks.encoder import Encoder
+
+_B0 = (
+    "r1_k3_s11_e1_i32_o16_se0.25",
+    "r2_k3_s22_e6_i16_o24_se0.25",
+    "r2_k5_s22_e6_i24_o40_se0.25",
+    "r3_k3_s22_e6_i40_o80_se0.25",
+    "r3_k5_s11_e6_i80_o112_se0.25",
+    "r4_k5_s22_e6_i112_o192_se0.25",
+    "r1_k3_s11_e6_i192_o320_se0.25",
+)
+"""EfficientNet-B0, Tan & Le 2019, Table 1, as MONAI writes it: repeats, kernel, stride, expansion,
+channels in and out, squeeze and excitation."""
+
+_LAST_OF_ITS_SIZE = (0, 1, 2, 4, 6)
+"""The stages whose maps are the last at 1/2, 1/4, 1/8, 1/16 and 1/32."""
+
+
+class EfficientNetEncoder(Encoder):
+    """EfficientNet-B0 without its classifier, from MONAI, for one gray channel.
+
+    Source: CovTANet section III-C and Table I, V8; Tan & Le, EfficientNet, ICML 2019, Table 1.
+    Shape: (N, 1, H, W), multiples of 32 -> five maps at 1/2 to 1/32 of the size, of 16, 24, 40,
+    112 and 320 channels at base 16 (others scale them, rounded to multiples of eight).
+    Differs: the paper does not say which of B0 to B7, and starts from ImageNet; here B0, from
+    scratch unless `pretrained` names a file: nothing is downloaded. Running statistics move by
+    a tenth a step as in the other networks, not by a hundredth, which short trainings lack time
+    for.
+    Raises: MissingExtraError without MONAI; WeightsError where the file does not fit.
+    """
+
+    def __init__(self, *, base: int, pretrained: Path | None = None) -> None:
+        super().__init__()
+        try:
+            from monai.networks.nets.efficientnet import EfficientNet
+        except ImportError:
+            raise MissingExtraError("monai", "train", "the EfficientNet encoder") from None
+        norm = ("batch", {"eps": 1e-3, "momentum": 0.1})
+        backbone = EfficientNet(list(_B0), in_channels=1, width_coefficient=base / 16, norm=norm)
+        if pretrained is not None:
+            _load_pretrained(backbone, pretrained)
+        # Taken apart, so that the classifier, which nothing here uses, is neither kept nor counted.
+        padding, conv, batch_norm = (
+            backbone.get_submodule(name) for name in ("_conv_stem_padding", "_conv_stem", "_bn0")
+        )
+        self.stem = nn.Sequential(padding, conv, batch_norm, nn.SiLU(inplace=True))
+        self.stages = nn.ModuleList(backbone.get_submodule("_blocks").children())
+        last_blocks = [[*self.stages[i].children()][-1] for i in _LAST_OF_ITS_SIZE]
+        self.widths = tuple(block.get_submodule("_bn2").num_features for block in last_blocks)
+        self.finest = 2
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = self.stem(x)
+        maps: list[Tensor] = []
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i in _LAST_OF_ITS_SIZE:
+                maps.append(x)
+        return maps
+
+
+def _load_pretrained(backbone: nn.Module, path: Path) -> None:
+    """Fill `backbone` from a state dict of EfficientNet-PyTorch, the format of its ImageNet files.
+
+    Kernels of the first convolution for three channels are added up over them, which is the
+    gray image given as each of the three. The classifier is left as it is.
+    Raises: WeightsError.
+    """
+    try:
+        given = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise WeightsError(
+            f"encoder weights {path} cannot be read ({error})",
+            expected="a state dict of EfficientNet-B0, saved by torch",
+        ) from error
+    wanted = backbone.state_dict()
+    for name, tensor in wanted.items():
+        if name.startswith(("_conv_head", "_bn1", "_fc")):
+            continue
+        # MONAI numbers blocks within stages, _blocks.1.2, where the files number blocks alone.
+        value = given.get(re.sub(r"^_blocks\.\d+\.", "_blocks.", name))
+        if value is not None and name == "_conv_stem.weight":
+            value = value.sum(dim=1, keepdim=True)
+        if value is None or value.shape != tensor.shape:
+            found = "is missing" if value is None else f"has the shape {tuple(value.shape)}"
+            raise WeightsError(
+                f"{name} {found} in the encoder weights {path}",
+                expected=f"EfficientNet-B0, there {tuple(tensor.shape)}",
+            )
+        wanted[name] = value
+    backbone.load_state_dict(wanted)
