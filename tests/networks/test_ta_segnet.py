@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -136,17 +137,17 @@ def test_every_level_reaches_the_fusion_map_by_itself() -> None:
 
 @pytest.mark.parametrize("number", [4, 5, 6, 7])
 def test_attention_changes_the_answer(number: int) -> None:
-    """Each TAU is on the way to the mask: where alpha is 1 in all but one, that one still acts."""
-    network = version(number).eval()
+    """Each TAU is on the way to the mask: shut off in all but one (alpha 1), that one acts."""
+    network = version(number, base=4).train()  # batch norm keeps small differences in sight
     units = [module for module in network.modules() if isinstance(module, TriLevelAttention)]
-    x = torch.randn(1, 1, 32, 32)
+    x = torch.randn(2, 1, 32, 32)
     with torch.no_grad():
         for unit in units:
             unit.mixing.logit.fill_(40.0)
         through = network(x)
         for unit in units:
             unit.mixing.logit.fill_(-40.0)
-            assert not torch.allclose(network(x), through, atol=1e-7)
+            assert (network(x) - through).abs().max() > 1e-3
             unit.mixing.logit.fill_(40.0)
 
 
@@ -202,7 +203,7 @@ class TestEfficientNetEncoder:
         ]
 
     def test_without_monai_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(__import__("sys").modules, "monai.networks.nets.efficientnet", None)
+        monkeypatch.setitem(sys.modules, "monai.networks.nets.efficientnet", None)
         with pytest.raises(MissingExtraError, match=r"groundglass\[train\]"):
             build_network("ta-segnet-v8", base=4)
 

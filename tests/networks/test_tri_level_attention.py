@@ -100,8 +100,8 @@ def test_channel_attention_is_eq_1_to_3_with_the_recalibrated_map_written_out() 
 
 
 def test_pixel_attention_sees_one_pixel() -> None:
-    x = torch.randn(1, 3, 5, 5, requires_grad=True)
-    attention = PixelAttention(3)(x)
+    x = torch.randn(1, 16, 5, 5, requires_grad=True)
+    attention = PixelAttention(16)(x)
     assert attention.shape == x.shape
     attention[..., 2, 2].sum().backward()
     assert x.grad is not None

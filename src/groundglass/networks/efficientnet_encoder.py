@@ -58,7 +58,9 @@ class EfficientNetEncoder(Encoder):
         self.stem = nn.Sequential(padding, conv, batch_norm, nn.SiLU(inplace=True))
         self.stages = nn.ModuleList(backbone.get_submodule("_blocks").children())
         last_blocks = [[*self.stages[i].children()][-1] for i in _LAST_OF_ITS_SIZE]
-        self.widths = tuple(block.get_submodule("_bn2").num_features for block in last_blocks)
+        self.widths = tuple(
+            block.get_parameter("_project_conv.weight").shape[0] for block in last_blocks
+        )
         self.finest = 2
 
     def forward(self, x: Tensor) -> list[Tensor]:

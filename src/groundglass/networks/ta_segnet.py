@@ -60,10 +60,10 @@ class TASegNet(nn.Module):
     16, or 32 with an EfficientNet, and cropped back).
     Differs: widths are not given: those of RAIU-Net, 16 to 256 at base 16; the common width of
     the fusion is the base, so F_fus has 64 channels. Another encoder's decoder is as wide as the
-    plain one's at the same size. The fusion runs over the four levels that
-    have both maps; the bridge reaches it through the decoder. The decoder goes on with T(D_i),
-    else the decoder's TAUs would do nothing in the versions without fusion. The final
-    convolution is 1 x 1, as the U-Net's, so that versions differ by nothing but the table.
+    plain one's at the same size. The fusion runs over the four levels that have both maps; the
+    bridge reaches it through the decoder. T(E_i) is one map, for the decoder and the fusion. The
+    decoder goes on with T(D_i), else its TAUs would do nothing in the versions without fusion.
+    The final convolution is 1 x 1, as the U-Net's, so that versions differ by the table alone.
     """
 
     def __init__(self, parts: TASegNetParts, *, base: int = 16) -> None:
