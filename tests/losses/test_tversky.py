@@ -55,6 +55,23 @@ def test_an_empty_target_pulls_predictions_down(loss: TverskyLoss) -> None:
     assert loss(torch.full((2, 1, 4, 4), -30.0), torch.zeros(2, 1, 4, 4)).item() < 1e-4
 
 
+def test_an_empty_target_by_hand() -> None:
+    """p = 0.5 on four pixels, none of them target: FP 2, so 1 - TI = 0.6 / 1.6; nothing: 0."""
+    x, y = logits(0.5, 0.5, 0.5, 0.5), row(0, 0, 0, 0)
+    assert TverskyLoss()(x, y).item() == pytest.approx(0.375, abs=1e-12)
+    assert FocalTverskyLoss()(x, y).item() == pytest.approx(0.375**0.75, abs=1e-12)
+    nothing = torch.full_like(y, -200.0)
+    assert FocalTverskyLoss()(nothing, y).item() == pytest.approx(1e-6**0.75, rel=1e-9)
+
+
+def test_half_precision_logits_are_summed_in_full() -> None:
+    """As under autocast: sums over a batch would not fit bfloat16's eight bits."""
+    x, y = torch.randn(4, 1, 64, 64), (torch.rand(4, 1, 64, 64) > 0.9).float()
+    value = FocalTverskyLoss()(x.bfloat16(), y)
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(FocalTverskyLoss()(x, y).item(), rel=2e-3)
+
+
 def test_a_perfect_answer_has_a_finite_gradient() -> None:
     """The slope of (1 - TI) ** 0.75 has no bound at TI = 1; the clamp keeps it finite."""
     y = torch.tensor([1.0, 0.0]).reshape(1, 1, 1, 2)
