@@ -24,6 +24,8 @@ class SliceRecipe:
     mask, `network_size` large, never enlarged. A network of stage "direct" looks for lesions in
     the whole frame, as the lung stage does for lungs.
 
+    `mask_outside`: the lesion stage sees zeros outside the lungs, as in the paper; False shows it
+    the whole box, and the lungs only say where a lesion may be.
     `clahe_clip` 0 means no CLAHE. `equalized_below`: an 8-bit scan whose median tile-histogram
     peak lies below this share counts as equalized already.
     """
@@ -39,6 +41,7 @@ class SliceRecipe:
     std: float = 0.27
     box_margin: int = 4
     mask_margin: int = 1
+    mask_outside: bool = True
     threshold: float = 0.5
 
     def __post_init__(self) -> None:

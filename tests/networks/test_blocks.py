@@ -45,6 +45,20 @@ class TestSeparableConv:
         expected = nn.functional.conv2d(x, full, padding=1)
         torch.testing.assert_close(layer(x), expected, atol=1e-6, rtol=1e-5)
 
+    @pytest.mark.parametrize(
+        "layer",
+        [*(SeparableConv2d(6, 10, kernel) for kernel in (1, 3, 5)),
+         SeparableConv2d(6, 10, 2, stride=2), SeparableUp2d(6, 10)],
+        ids=["1", "3", "5", "strided", "transposed"],
+    )  # fmt: skip
+    def test_the_dense_form_is_the_same_map(self, layer: SeparableConv2d | SeparableUp2d) -> None:
+        """What GPUs compute; gradients reach both kernels through it."""
+        x = torch.randn(2, 6, 12, 16)
+        torch.testing.assert_close(layer.dense(x), layer(x), atol=1e-5, rtol=1e-5)
+        layer.dense(x).square().mean().backward()
+        assert layer.depthwise.weight.grad is not None
+        assert layer.depthwise.weight.grad.any()
+
     def test_transposed_doubles_the_size_and_is_separable(self) -> None:
         layer = SeparableUp2d(4, 2)
         assert layer(torch.randn(1, 4, 3, 5)).shape == (1, 2, 6, 10)

@@ -9,6 +9,7 @@ import torch
 from groundglass.networks.spectral_pool import (
     SpectralLowPass2d,
     SpectralPool2d,
+    _apply_channels_last,
     low_pass_matrix,
     spectral_matrix,
 )
@@ -136,3 +137,24 @@ def test_gradients_pass() -> None:
     x = torch.randn(1, 2, 6, 8, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(SpectralPool2d(2), x)
     assert torch.autograd.gradcheck(SpectralLowPass2d(), x)
+
+
+@pytest.mark.parametrize("shape", [(13, 17), (8, 12)])
+def test_the_channels_last_form_is_the_same_map(shape: tuple[int, int]) -> None:
+    """What GPUs compute."""
+    x = torch.randn(2, 3, *shape).to(memory_format=torch.channels_last)
+    for layer in (SpectralPool2d(2), SpectralLowPass2d()):
+        expected = layer(x)
+        rows, columns = next(iter(layer._made.values()))
+        found = _apply_channels_last(x, rows, columns)
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_matrices_made_in_inference_serve_training() -> None:
+    layer, x = SpectralPool2d(2), torch.randn(1, 1, 8, 8)
+    with torch.inference_mode():
+        layer(x)
+    layer(x.requires_grad_()).sum().backward()
+    assert x.grad is not None
+    assert len(layer._made) == 1

@@ -45,5 +45,5 @@ def test_budgets_name_folds_that_exist() -> None:
 
 
 def test_an_unknown_budget_is_refused() -> None:
-    with pytest.raises(SettingsError, match="'huge' is unknown; expected tiny, cpu, full"):
+    with pytest.raises(SettingsError, match="'huge' is unknown; expected tiny, cpu, gpu, full"):
         find_budget("huge")

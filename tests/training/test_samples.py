@@ -117,7 +117,7 @@ def test_processes_together_see_the_batch_of_one(
 def test_the_draw_stays_what_it_was(scans: list[PreparedScan], values: dict[str, Any]) -> None:
     """Another draw would let runs go on otherwise than they began."""
     samples = Samples(scans, settings_of(values))
-    picks = [samples._pick(np.random.default_rng([0, 0, place])) for place in range(8)]
+    picks = [samples.pick(np.random.default_rng([0, 0, place])) for place in range(8)]
     found = [(source.scan.row.scan_id, index) for source, index in picks]
     assert found == [
         ("one", 1), ("three", 4), ("three", 3), ("three", 2),
@@ -143,7 +143,7 @@ def test_lesion_free_slices_get_their_share(
     scans: list[PreparedScan], values: dict[str, Any], share: float
 ) -> None:
     samples = Samples(scans, direct_of(values, lesion_free_share=share, healthy_share=0.0))
-    picks = [samples._pick(np.random.default_rng(number)) for number in range(600)]
+    picks = [samples.pick(np.random.default_rng(number)) for number in range(600)]
     free = np.mean([not source.scan.lesions[index].any() for source, index in picks])
     assert free == pytest.approx(share, abs=0.06)
     assert (free == share) or share == 0.3
@@ -153,7 +153,7 @@ def test_the_lung_stage_draws_all_slices_alike(
     scans: list[PreparedScan], lungs_values: dict[str, Any]
 ) -> None:
     samples = Samples(scans, settings_of(lungs_values, lesion_free_share=1.0, healthy_share=0.0))
-    picks = [samples._pick(np.random.default_rng(number)) for number in range(300)]
+    picks = [samples.pick(np.random.default_rng(number)) for number in range(300)]
     free = np.mean([not source.scan.lesions[index].any() for source, index in picks])
     assert free == pytest.approx(0.24, abs=0.1)  # the first of each four or five
 

@@ -40,13 +40,49 @@ def low_pass_matrix(size: int) -> np.ndarray:
     return spectral_matrix(half, size) @ spectral_matrix(size, half)
 
 
-def _apply(x: torch.Tensor, rows: np.ndarray, columns: np.ndarray) -> torch.Tensor:
-    a = torch.as_tensor(rows, dtype=x.dtype, device=x.device)
-    b = torch.as_tensor(columns, dtype=x.dtype, device=x.device)
-    return torch.matmul(torch.matmul(a, x), b.t())
+class _Resampling2d(nn.Module):
+    """`A @ X @ B.T` with matrices that depend on the size alone.
+
+    They are made once for each size, type and device: copied anew at every call, they would cost a
+    GPU more than the product does, and could not be part of a CUDA graph.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: dict[object, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def _matrices(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        height, width = int(x.shape[-2]), int(x.shape[-1])
+        key = (height, width, x.dtype, x.device)
+        if key not in self._made:
+            # Made during inference they must still serve training.
+            with torch.inference_mode(False):
+                rows, columns = (
+                    torch.as_tensor(matrix, dtype=x.dtype, device=x.device)
+                    for matrix in self._matrices(height, width)
+                )
+            self._made[key] = rows, columns
+        rows, columns = self._made[key]
+        if x.is_cuda and x.is_contiguous(memory_format=torch.channels_last):
+            return _apply_channels_last(x, rows, columns)
+        return torch.matmul(torch.matmul(rows, x), columns.t())
 
 
-class SpectralPool2d(nn.Module):
+def _apply_channels_last(
+    x: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
+) -> torch.Tensor:
+    """The same product on (N, H, W, C) as it lies in memory, so that nothing is transposed."""
+    count, channels, height, width = x.shape
+    lying = x.permute(0, 2, 3, 1)
+    tall = torch.matmul(rows, lying.reshape(count, height, width * channels))
+    wide = torch.matmul(columns, tall.reshape(-1, width, channels))
+    return wide.reshape(count, rows.shape[0], columns.shape[0], channels).permute(0, 3, 1, 2)
+
+
+class SpectralPool2d(_Resampling2d):
     """Spectral pooling by a factor: DFT, keep the centered low frequencies, inverse DFT.
 
     Source: CHS-Net section 3.1.1, Eq. 2.
@@ -59,20 +95,19 @@ class SpectralPool2d(nn.Module):
         super().__init__()
         self.factor = factor
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        height, width = int(x.shape[-2]), int(x.shape[-1])
-        rows = spectral_matrix(height, -(-height // self.factor))
-        columns = spectral_matrix(width, -(-width // self.factor))
-        return _apply(x, rows, columns)
+    def _matrices(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        return (
+            spectral_matrix(height, -(-height // self.factor)),
+            spectral_matrix(width, -(-width // self.factor)),
+        )
 
 
-class SpectralLowPass2d(nn.Module):
+class SpectralLowPass2d(_Resampling2d):
     """'Same' spectral pooling: low-pass to half the band, at full size.
 
     Source: CHS-Net section 3.1.1 ("valid or same padding"), the inception block's fourth branch.
     Shape: (N, C, H, W) -> the same.
     """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        height, width = int(x.shape[-2]), int(x.shape[-1])
-        return _apply(x, low_pass_matrix(height), low_pass_matrix(width))
+    def _matrices(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        return low_pass_matrix(height), low_pass_matrix(width)

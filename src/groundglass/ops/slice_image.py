@@ -111,11 +111,13 @@ def lung_input(image: np.ndarray, recipe: SliceRecipe) -> np.ndarray:
 def lesion_input(
     image: np.ndarray, lungs: np.ndarray, box: LungBox, recipe: SliceRecipe
 ) -> np.ndarray:
-    """What the lesion network sees: the image's box times the grown lung mask.
+    """What the lesion network sees: the image's box, times the grown lung mask if the recipe says.
 
     The mask is cut at one half after scaling, as masks are in training, so that lungs end in a
     sharp edge at every scale. Shape: (S, S) uint8, (S, S) -> float32 (network H, network W).
     """
+    if not recipe.mask_outside:
+        return normalize(box.crop(image), recipe)
     grown = grown_mask(lungs > 0, recipe.mask_margin)
     shown = (box.crop(grown * np.uint8(255)) > 127).astype(np.uint8)
     return normalize(box.crop(image) * shown, recipe)

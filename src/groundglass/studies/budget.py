@@ -11,7 +11,8 @@ from groundglass.errors import SettingsError
 class StageBudget:
     """One network's training: input size, steps, slices a step, peak learning rate.
 
-    `restart`: steps of a second cosine after the first, from two thirds of the peak.
+    `restart`: steps of a second cosine after the first, from two thirds of the peak, at
+    `restart_size` where that is given: small slices first cost little and teach most.
     """
 
     size: tuple[int, int]
@@ -19,6 +20,12 @@ class StageBudget:
     batch: int
     lr: float = 3e-3
     restart: int = 0
+    restart_size: tuple[int, int] | None = None
+
+    @property
+    def final_size(self) -> tuple[int, int]:
+        """The input size that the network is left at, and used at."""
+        return self.restart_size or self.size
 
     @property
     def slices(self) -> int:
@@ -51,6 +58,7 @@ class Budget:
     base: int = 16
     validate_every: int = 0
     pseudo_rounds: int = 3
+    is_long: bool = False
     description: str = ""
 
     def folds_of(self, table: int) -> tuple[int, ...]:
@@ -88,6 +96,19 @@ BUDGETS = {
             every=2,
             description="about an hour a table on two cores: small slices, every second one, "
             "one to two passes over them, one of five folds (all five for Table 2), one seed",
+        ),
+        Budget(
+            name="gpu",
+            lungs=StageBudget((128, 128), 500, 32),
+            lung_half=None,
+            lesions=StageBudget((80, 104), 750, 32, restart=350, restart_size=(160, 208)),
+            cascade_lesions=StageBudget((80, 104), 1500, 32, restart=700, restart_size=(160, 208)),
+            direct=StageBudget((104, 104), 750, 32, restart=350, restart_size=(208, 208)),
+            folds=(0, 1, 2, 3, 4),
+            cascade_folds=(0, 1, 2, 3, 4),
+            is_long=True,
+            description="Table 2 in some ten minutes of one data center GPU: the sizes of the "
+            "shipped networks, some hundred passes over the slices, all folds, one seed",
         ),
         Budget(
             name="full",

@@ -61,12 +61,7 @@ def random_intensity(
     image: np.ndarray, rng: np.random.Generator, settings: AugmentSettings
 ) -> np.ndarray:
     """uint8 (H, W) -> uint8: second CLAHE, coarser grid, blur, gamma, contrast, noise."""
-    if rng.random() < settings.second_clahe:
-        image = equalize(image, float(rng.uniform(1.0, 5.0)), int(rng.integers(2, 9)))
-    if rng.random() < settings.coarse:
-        factor = rng.uniform(0.35, 0.9)
-        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        image = cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    image = random_grid(image, rng, settings)
     if rng.random() < settings.blur:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.3)))
     values = image.astype(np.float32) / 255.0
@@ -78,6 +73,31 @@ def random_intensity(
         noise = rng.standard_normal(image.shape, dtype=np.float32)
         values += noise * np.float32(rng.uniform(0, settings.noise))
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def random_grid(
+    image: np.ndarray,
+    rng: np.random.Generator,
+    settings: AugmentSettings,
+    *,
+    always: bool = False,
+) -> np.ndarray:
+    """uint8 (H, W) -> uint8: perhaps a second CLAHE, perhaps a coarser grid.
+
+    `always`: at least one of them, in their proportion, where the settings have any.
+    """
+    again, coarse = rng.random() < settings.second_clahe, rng.random() < settings.coarse
+    if always and not (again or coarse):
+        total = settings.second_clahe + settings.coarse
+        again = total > 0 and rng.random() * total < settings.second_clahe
+        coarse = total > 0 and not again
+    if again:
+        image = equalize(image, float(rng.uniform(1.0, 5.0)), int(rng.integers(2, 9)))
+    if coarse:
+        factor = rng.uniform(0.35, 0.9)
+        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        image = cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return image
 
 
 def random_mask_errors(

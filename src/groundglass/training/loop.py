@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from groundglass.catalog import network_entry
 from groundglass.datasets.index import PreparedScan
 from groundglass.errors import SettingsError, WeightsError
 from groundglass.losses.build import build_loss
 from groundglass.networks.build import build_network
-from groundglass.networks.side_outputs import SideOutputs
 from groundglass.recipe import SliceRecipe
 from groundglass.training.batch_norm import refresh_batch_norm
 from groundglass.training.checkpoint import (
@@ -32,6 +32,7 @@ from groundglass.training.checkpoint import (
     save_state,
 )
 from groundglass.training.curve import CURVE, LOOKS, append_curve, trim_curve, write_looks
+from groundglass.training.device_samples import DeviceSamples
 from groundglass.training.early_stopping import ValidationWatch
 from groundglass.training.optimizers import build_optimizer, mixes_precision
 from groundglass.training.predict import ScanPredictor, pooled_dice
@@ -39,8 +40,15 @@ from groundglass.training.ranks import Ranks
 from groundglass.training.same_run import check_same_run
 from groundglass.training.samples import Samples
 from groundglass.training.settings import EarlyStopping, Phase, TrainSettings
+from groundglass.training.step import TrainingStep
 
 log = logging.getLogger(__name__)
+
+_SEEDING = threading.Lock()
+"""Runs may begin side by side in threads, and torch has one seed for all of them."""
+
+_READ_EVERY = 20
+"""Steps between looks at the loss on a GPU, which would else wait at each one."""
 
 _REFRESH_BATCHES = 16
 """Batches that the statistics of a finished run are computed from, drawn as its last ones were."""
@@ -93,27 +101,41 @@ class Trainer:
             )
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        torch.manual_seed(settings.seed)
         self.ranks = Ranks.join(settings.device)
         for phase in settings.phases:
             self.ranks.check_batch(phase.batch)
         self.device = self.ranks.device(settings.device)
         if self.ranks.is_first:
             folder.mkdir(parents=True, exist_ok=True)
-        self.samples = Samples(scans, settings)
+        self.samples = (
+            DeviceSamples(scans, settings, self.device)
+            if settings.sampler == "device"
+            else Samples(scans, settings)
+        )
         self.validation = validation
-        network = build_network(settings.network, base=settings.base)
+        with _SEEDING:
+            torch.manual_seed(settings.seed)
+            network = build_network(settings.network, base=settings.base)
         if settings.start_from is not None:
             _start_from(network, Path(settings.start_from))
         self.network = network.to(  # pyright: ignore[reportCallIssue] - torch's types lack it
             self.device, memory_format=torch.channels_last
         )
-        self._wrapped = self.ranks.wrap(self.network, self.device)
-        self._sides = bool(getattr(network, "has_side_outputs", False))
+        if settings.compile:
+            self.network.compile()
         self.mixed = mixes_precision(settings.mixed_precision, self.device.type)
         self.optimizer = build_optimizer(self.network, settings)
         self.loss = build_loss(settings.loss or network_entry(settings.network).loss)
-        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self._train = TrainingStep(
+            self.network,
+            self.optimizer,
+            self.loss,
+            ema=settings.ema,
+            mixed=self.mixed,
+            ranks=self.ranks,
+            graph=settings.cuda_graph,
+        )
+        self.average = self._train.average
         self.step = 0
         self.seconds = 0.0
         self.watch = ValidationWatch()
@@ -123,23 +145,28 @@ class Trainer:
         """Train to the end of the last phase or the early stop, or go on to it."""
         total = self.settings.total_steps
         window: list[tuple[int, float]] = []
-        rows: list[tuple[int, float, float]] = []
+        rows: list[tuple[int, Tensor, float]] = []
+        loss = math.nan
         stop = self.settings.early_stopping
         while self.step < total and not (stop and self.watch.is_over(stop.patience)):
             began = time.perf_counter()
             phase, within = self.settings.phase_at(self.step)
             rate = learning_rate(phase, within)
-            loss = self._train_step(rate)
+            x, y = self._batch(self.step, rank=self.ranks.rank, world=self.ranks.world)
+            lost = self._train(x, y, rate=rate, step=self.step)
             self.step += 1
+            looks = stop is not None and (self.step % stop.every == 0 or self.step == total)
+            saves = looks or self.step % self.settings.checkpoint_every == 0 or self.step == total
+            if saves or self.device.type == "cpu" or self.step % _READ_EVERY == 1:
+                loss = float(lost)
             spent = time.perf_counter() - began
             self.seconds += spent
-            rows.append((self.step, loss, rate))
-            window = [*window[-19:], (phase.batch, spent)]
+            rows.append((self.step, lost, rate))
+            window = [*window[1 - _READ_EVERY :], (phase.batch, spent)]
             if on_step is not None:
                 on_step(self._progress(loss, window))
-            looks = stop is not None and (self.step % stop.every == 0 or self.step == total)
             better = self._validate(stop) if looks and stop is not None else False
-            if looks or self.step % self.settings.checkpoint_every == 0 or self.step == total:
+            if saves:
                 self._save(rows, better=better)
                 rows = []
         self._finish()
@@ -164,35 +191,18 @@ class Trainer:
             self.device, memory_format=torch.channels_last
         )
         batches = (
-            torch.from_numpy(self.samples.batch(step)[0]).to(
-                self.device, memory_format=torch.channels_last
-            )
-            for step in range(max(0, self.step - _REFRESH_BATCHES), self.step)
+            self._batch(step)[0] for step in range(max(0, self.step - _REFRESH_BATCHES), self.step)
         )
         refresh_batch_norm(network, batches, mixed_precision=self.mixed)
         return network
 
-    def _train_step(self, rate: float) -> float:
-        images, targets = self.samples.batch(
-            self.step, rank=self.ranks.rank, world=self.ranks.world
+    def _batch(self, step: int, *, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
+        """Input, in the memory format that the network computes in, and target of a step."""
+        x, y = (
+            torch.as_tensor(part).to(self.device)
+            for part in self.samples.batch(step, rank=rank, world=world)
         )
-        x = torch.from_numpy(images).to(self.device, memory_format=torch.channels_last)
-        y = torch.from_numpy(targets).to(self.device)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.network.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
-            outputs = self._wrapped(x, side_outputs=True) if self._sides else self._wrapped(x)
-        outputs = _in_float(outputs)
-        loss = self.loss(outputs, y)
-        if self.ranks.world > 1 and isinstance(outputs, SideOutputs) and outputs.edge is not None:
-            loss = loss + 0.0 * outputs.edge.sum()  # processes wait for every weight's gradient
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimizer.step()
-        self._update_average()
-        return float(loss.detach())
+        return _lying_channels_last(x), y
 
     def _validate(self, stop: EarlyStopping) -> bool:
         """Look at the validation scans; whether the running average is the best so far."""
@@ -209,16 +219,6 @@ class Trainer:
         log.info("step %d: validation Dice %.4f%s", self.step, dice, ", best" if better else "")
         return better
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        """Running average of the weights; short at first so that it does not lag the start."""
-        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
-        for name, value in self.network.state_dict().items():
-            if value.dtype.is_floating_point:
-                self.average[name].lerp_(value, 1 - decay)
-            else:
-                self.average[name].copy_(value)
-
     def _progress(self, loss: float, window: list[tuple[int, float]]) -> Progress:
         rate = sum(batch for batch, _ in window) / sum(spent for _, spent in window)
         phase, within = self.settings.phase_at(self.step - 1)
@@ -232,8 +232,9 @@ class Trainer:
             begin += later.steps
         return Progress(self.step, self.settings.total_steps, loss, rate, left / rate)
 
-    def _save(self, rows: list[tuple[int, float, float]], *, better: bool) -> None:
+    def _save(self, rows: list[tuple[int, Tensor, float]], *, better: bool) -> None:
         if self.ranks.is_first:
+            losses = torch.stack([lost for _, lost, _ in rows]).tolist()
             state = TrainingState(
                 self.step,
                 self.seconds,
@@ -243,7 +244,8 @@ class Trainer:
                 flatten_optimizer(self.optimizer),
                 validation=self.watch.looks,
             )
-            append_curve(self.folder / CURVE, rows)
+            curve = [(step, loss, rate) for (step, _, rate), loss in zip(rows, losses, strict=True)]
+            append_curve(self.folder / CURVE, curve)
             if self.watch.looks:
                 write_looks(self.folder / LOOKS, self.watch.looks)
             if better:
@@ -288,9 +290,8 @@ def _start_from(network: nn.Module, path: Path) -> None:
         ) from error
 
 
-def _in_float(outputs: torch.Tensor | SideOutputs) -> torch.Tensor | SideOutputs:
-    """Logits in float32, whatever the network computed in."""
-    if isinstance(outputs, torch.Tensor):
-        return outputs.float()
-    edge = None if outputs.edge is None else outputs.edge.float()
-    return SideOutputs(tuple(mask.float() for mask in outputs.masks), edge)
+def _lying_channels_last(x: Tensor) -> Tensor:
+    """Gray images (N, 1, H, W) with the strides of channels last, which one channel leaves open."""
+    count, channels, height, width = x.shape
+    strides = (height * width, 1, width, 1)
+    return x.contiguous().as_strided((count, channels, height, width), strides)

@@ -19,6 +19,8 @@ MAY_CHANGE = frozenset(
         "checkpoint_every",
         "threads",
         "device",
+        "cuda_graph",
+        "compile",
     }
 )
 """What may differ when a run goes on; phases, to make it longer or finish it sooner;

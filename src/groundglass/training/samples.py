@@ -27,7 +27,7 @@ HU_WINDOWS = ((-1350.0, 150.0), (-1250.0, 250.0), (-1100.0, 500.0), (-1024.0, 15
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """One scan to draw from. `lungs` is what the lesion stage sees of them; `soft` (D, S, S)
     uint8 probabilities, or None."""
 
@@ -56,9 +56,9 @@ class Samples:
         self._settings = settings
         self._recipe = SliceRecipe.from_dict(settings.recipe)
         sources = [self._source(scan) for scan in scans]
-        self._sick = [s for s in sources if s.slices.size and not s.scan.row.is_healthy]
-        self._healthy = [s for s in sources if s.slices.size and s.scan.row.is_healthy]
-        if not self._sick:
+        self.sick = [s for s in sources if s.slices.size and not s.scan.row.is_healthy]
+        self.healthy = [s for s in sources if s.slices.size and s.scan.row.is_healthy]
+        if not self.sick:
             raise DatasetError(
                 f"run {settings.name!r} has no scan with lesions left to train on",
                 remedy="Check `index` and `hold_out`",
@@ -78,7 +78,7 @@ class Samples:
         images, targets = zip(*pairs, strict=True)
         return np.stack(images)[:, None], np.stack(targets)[:, None].astype(np.float32)
 
-    def _source(self, scan: PreparedScan) -> _Source:
+    def _source(self, scan: PreparedScan) -> Source:
         settings = self._settings
         lungs = scan.lungs
         if settings.stage == "lesions" and settings.lungs is not None:
@@ -100,12 +100,13 @@ class Samples:
         )
         domain = Intensity(scan.row.domain, "index", "as the index says")
         equalized = is_equalized(scan.image, domain, self._recipe)
-        return _Source(scan, slices, slices[sick], slices[~sick], lungs, soft, box, equalized)
+        return Source(scan, slices, slices[sick], slices[~sick], lungs, soft, box, equalized)
 
-    def _pick(self, rng: np.random.Generator) -> tuple[_Source, int]:
+    def pick(self, rng: np.random.Generator) -> tuple[Source, int]:
+        """A scan and one of its slices, drawn as the settings say."""
         settings = self._settings
-        healthy = self._healthy and rng.random() < settings.healthy_share
-        pool = self._healthy if healthy else self._sick
+        healthy = self.healthy and rng.random() < settings.healthy_share
+        pool = self.healthy if healthy else self.sick
         counts = np.array([source.slices.size for source in pool], dtype=np.float64)
         weights = counts**settings.slice_power
         source = pool[rng.choice(len(pool), p=weights / weights.sum())]
@@ -118,12 +119,11 @@ class Samples:
     def _sample(
         self, rng: np.random.Generator, size: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        source, index = self._pick(rng)
-        image = self._image(source, index, rng)
+        source, index = self.pick(rng)
+        image = self.image(source, index, rng)
         augment = self._settings.augment
         if self._settings.stage != "lesions":
-            frame = image.shape[0]
-            center, step = ((frame - 1) / 2, (frame - 1) / 2), frame / size[0]
+            center, step = self.place(source, size)
             warp = random_warp(rng, center, step, size, settings=augment)
             shown = random_intensity(warp.image(image), rng, augment)
             direct = self._settings.stage == "direct"
@@ -132,19 +132,29 @@ class Samples:
             )
             return normalize(shown, self._recipe), target
         lungs = source.lungs[index]
-        box = source.box or LungBox.around(lungs, self._recipe)
-        step = self._recipe.network_size[0] / size[0] / box.scale
-        center = (  # of the box, in pixel centers
-            box.top + box.size[0] / box.scale / 2 - 0.5,
-            box.left + box.size[1] / box.scale / 2 - 0.5,
-        )
+        center, step = self.place(source, size)
         warp = random_warp(rng, center, step, size, settings=augment)
+        if not self._recipe.mask_outside:
+            shown = random_intensity(warp.image(image), rng, augment)
+            return normalize(shown, self._recipe), self._lesions(source, index, warp)
         lesions = warp.mask(source.scan.lesions[index])
         mask = random_mask_errors(warp.mask(lungs), lesions, rng, augment)
         shown = random_intensity(warp.image(image), rng, augment) * mask
         return normalize(shown, self._recipe), self._lesions(source, index, warp) * mask
 
-    def _lesions(self, source: _Source, index: int, warp: Warp) -> np.ndarray:
+    def place(self, source: Source, size: tuple[int, int]) -> tuple[tuple[float, float], float]:
+        """What an image of `size` shows of a frame: center (row, column) and pixels a pixel."""
+        frame = source.scan.image.shape[1]
+        if self._settings.stage != "lesions" or source.box is None:
+            return ((frame - 1) / 2, (frame - 1) / 2), frame / size[0]
+        box = source.box
+        center = (
+            box.top + box.size[0] / box.scale / 2 - 0.5,
+            box.left + box.size[1] / box.scale / 2 - 0.5,
+        )
+        return center, self._recipe.network_size[0] / size[0] / box.scale
+
+    def _lesions(self, source: Source, index: int, warp: Warp) -> np.ndarray:
         """The lesion target: the reference, mixed with the soft one where there is one."""
         mask = warp.mask(source.scan.lesions[index])
         if source.soft is None:
@@ -153,7 +163,7 @@ class Samples:
         share = np.float32(self._settings.soft_weight)
         return (1 - share) * mask + share * soft
 
-    def _image(self, source: _Source, index: int, rng: np.random.Generator) -> np.ndarray:
+    def image(self, source: Source, index: int, rng: np.random.Generator) -> np.ndarray:
         """The recipe's image; HU slices through a random window, sometimes unequalized."""
         frame = source.scan.image[index]
         if not source.scan.is_hu:

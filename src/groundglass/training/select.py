@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +59,13 @@ def select_scans(settings: TrainSettings) -> Selection:
     folder = Path(settings.index)
     rows = read_index(folder)
     kept, held_rows = split_rows(rows, settings.hold_out)
-    held_out = [load_prepared(folder, row) for row in held_rows]
+    with ThreadPoolExecutor() as pool:  # decompression lets go of the interpreter
+        held_out = list(pool.map(lambda row: load_prepared(folder, row), held_rows))
+        loaded = list(pool.map(lambda row: load_prepared(folder, row), kept))
     stop = settings.early_stopping
     train: list[PreparedScan] = []
     fold = _fold(settings, rows)
-    for row in kept:
-        scan = load_prepared(folder, row)
+    for row, scan in zip(kept, loaded, strict=True):
         trained = np.arange(row.slices) if fold is None else fold.train_slices(row)
         tested = np.arange(0) if fold is None else fold.test_slices(row)
         if trained.size:

@@ -74,7 +74,9 @@ class TrainSettings(_Frozen):
     `lungs`: a folder of predicted lungs that the lesion stage sees in place of the reference,
     best out of fold. `soft_targets`: a folder of probabilities to learn from (distillation),
     mixed into the reference by `soft_weight`.
-    `mixed_precision` "auto" takes bfloat16 where the hardware computes in it.
+    `mixed_precision` "auto" takes bfloat16 where the hardware computes in it. For a GPU:
+    `sampler` "device" makes batches there, `cuda_graph` replays recorded steps, `compile` has
+    torch compile the network first.
     """
 
     name: str
@@ -106,6 +108,9 @@ class TrainSettings(_Frozen):
     threads: int = Field(default=0, ge=0)
     device: str = "cpu"
     mixed_precision: bool | Literal["auto"] = False
+    sampler: Literal["host", "device"] = "host"
+    cuda_graph: bool = False
+    compile: bool = False
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -116,6 +121,10 @@ class TrainSettings(_Frozen):
             raise ValueError(f"lungs are for stage 'lesions', not {self.stage!r}")
         if self.soft_targets is not None and self.stage == "lungs":
             raise ValueError("soft_targets are for lesions, not stage 'lungs'")
+        if self.cuda_graph and not self.device.startswith("cuda"):
+            raise ValueError(f"cuda_graph needs a GPU, and device is {self.device!r}")
+        if self.cuda_graph and self.optimizer not in ("adamw", "adam"):
+            raise ValueError(f"cuda_graph needs adamw or adam, and optimizer is {self.optimizer!r}")
         if self.fold and self.folds is None:
             raise ValueError(f"fold is {self.fold}, without folds")
         return self
