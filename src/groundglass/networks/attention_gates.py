@@ -22,7 +22,7 @@ class AttentionGate(nn.Module):
     A strided convolution 2 x 2 of the finer map plus Conv 1 of the gating signal, ReLU, Conv 1 to
     one channel, sigmoid; the result is interpolated to the finer map's size and multiplied.
 
-    Source: Oktay et al. 2018, section 2.1, Eq. 1 and 2, Fig. 2.
+    Source: Oktay et al. 2018, section 2, Eq. 1 and 2, Fig. 2.
     Shape: fine (N, C, 2h, 2w), gating (N, G, h, w) -> (N, C, 2h, 2w).
     Differs: as many inner channels as the finer map has, as in the authors' published network.
     """

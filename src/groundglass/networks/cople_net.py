@@ -19,7 +19,7 @@ class ResidualSqueeze(nn.Module):
 
     Global average, Conv 1 to half, leaky ReLU, Conv 1 back, ReLU.
 
-    Source: the SE block of Wang et al. 2020, section III-B, in the form of their published network.
+    Source: the SE block of Wang et al. 2020, in the form of their published network.
     Shape: (N, C, H, W) -> the same.
     """
 
@@ -46,7 +46,7 @@ def _block(in_channels: int, out_channels: int) -> nn.Sequential:
 class MaxAveragePool(nn.Module):
     """Max pooling beside average pooling: half the size, twice the channels.
 
-    Source: Wang et al. 2020, section III-B. Shape: (N, C, H, W) -> (N, 2C, H / 2, W / 2).
+    Source: Wang et al. 2020. Shape: (N, C, H, W) -> (N, 2C, H / 2, W / 2).
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class MaxAveragePool(nn.Module):
 class AtrousPyramid(nn.Module):
     """ASPP: Conv 1 and convolutions 3 x 3 dilated 2, 4 and 6, a quarter of the channels each.
 
-    Source: Wang et al. 2020, section III-B. Shape: (N, C, H, W) -> the same, C a multiple of 4.
+    Source: Wang et al. 2020. Shape: (N, C, H, W) -> the same, C a multiple of 4.
     """
 
     def __init__(self, channels: int) -> None:
@@ -83,7 +83,7 @@ class COPLENet(nn.Module):
     every block below the first has a shortcut around it. Widths 32 to 512.
 
     Source: Wang et al., "A Noise-Robust Framework for Automatic Segmentation of COVID-19 Pneumonia
-    Lesions From CT Images", IEEE TMI 2020, section III-B; sizes that its text leaves open are those
+    Lesions From CT Images", IEEE TMI 2020; sizes that its text leaves open are those
     of the authors' published network as MONAI's research code has it.
     Shape: (N, 1, H, W) -> logits (N, 1, H, W), any H and W (zero-padded to a multiple of 16 and
     cropped back).

@@ -43,7 +43,7 @@ class GlobalPyramidGuidance(nn.Module):
     many separable convolutions as there are maps, dilated 1, 2, 4, ..., look at all of them; Conv 1
     and batch norm join them.
 
-    Source: Feng et al. 2020, section II-B, Fig. 3.
+    Source: GPG of Feng et al. 2020.
     Shape: maps from this level's (N, C, H, W) to the deepest -> (N, C, H, W).
     """
 
@@ -65,7 +65,7 @@ class GlobalPyramidGuidance(nn.Module):
 class ScaleAwareModule(nn.Module):
     """Two maps of different scale, mixed place by place with weights that sum to one.
 
-    Source: Feng et al. 2020, section II-C, Fig. 4. Shape: twice (N, C, H, W) -> (N, C, H, W).
+    Source: Feng et al. 2020, SAPF. Shape: twice (N, C, H, W) -> (N, C, H, W).
     """
 
     def __init__(self, channels: int) -> None:
@@ -90,11 +90,11 @@ class ScaleAwarePyramidFusion(nn.Module):
     The three share their weights, not their batch norms. A learned number mixes the outcome with
     the input; ReLU; Conv 1, batch norm, ReLU.
 
-    Source: Feng et al. 2020, section II-C, Fig. 4.
+    Source: SAPF of Feng et al. 2020.
     Shape: (N, C, H, W) -> the same.
     Differs: the learned number starts at one half (the authors': at 0, input only); the second
-    module has weights of its own, as the figure shows it (the authors' published network calls the
-    first one twice).
+    module has weights of its own, as the authors' published network registers it (its forward pass
+    uses the first one twice).
     """
 
     def __init__(self, channels: int) -> None:
@@ -123,7 +123,7 @@ class CPFNet(nn.Module):
     """ResNet-34, pyramid guidance in place of the three inner skips, pyramid fusion below.
 
     Source: Feng et al., "CPFNet: Context Pyramid Fusion Network for Medical Image Segmentation",
-    IEEE TMI 2020, section II, Fig. 2; sizes that its text leaves open are those of the authors'
+    IEEE TMI 2020; sizes that its text leaves open are those of the authors'
     published network.
     Shape: (N, 1, H, W) -> logits (N, 1, H, W), any H and W (zero-padded to a multiple of 32 and
     cropped back).

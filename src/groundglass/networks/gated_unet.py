@@ -17,7 +17,7 @@ class MultiGate(nn.Module):
 
     Each gated map passes Conv 1 and batch norm; all are concatenated; Conv 1, batch norm, ReLU.
 
-    Source: multi-dimensional attention coefficients of Schlemper et al. 2019, section 3; output
+    Source: multi-dimensional attention coefficients of Schlemper et al. 2019; output
     transform and joining as in the authors' published network.
     Shape: fine (N, C, 2h, 2w), gating (N, G, h, w) -> (N, C, 2h, 2w).
     """
@@ -41,8 +41,7 @@ class GatedUNet(nn.Module):
     """U-Net with two attention gates per skip, whose answer joins the logits of all levels.
 
     Source: Schlemper et al., "Attention Gated Networks: Learning to Leverage Salient Regions in
-    Medical Images", Medical Image Analysis 2019, section 3, and the authors' published network for
-    CT.
+    Medical Images", Medical Image Analysis 2019, and the authors' published network for CT.
     Shape: (N, 1, H, W) -> logits (N, 1, H, W), any H and W (zero-padded to a multiple of 16 and
     cropped back).
     Differs: 2-D where the paper has volumes. The paper's gate is that of Attention U-Net (same

@@ -20,7 +20,7 @@ class MultiResBlock(nn.Module):
     The row sees windows of 3, 5 and 7. Of W = 1.67 U filters, with U the filters of a U-Net at this
     place, they get a sixth, a third and a half. `channels` is what comes out, about W.
 
-    Source: Ibtehaz, Rahman 2020, section 4.1, Fig. 3(c); batch norms as in the authors' network.
+    Source: Ibtehaz, Rahman 2020, section 4, Fig. 3(c); batch norms as in the authors' network.
     Shape: (N, C, H, W) -> (N, channels, H, W).
     """
 
@@ -59,7 +59,7 @@ class _PathStep(nn.Module):
 class ResPath(nn.Sequential):
     """What stands on a skip: as many residual steps as encoder and decoder are apart.
 
-    Source: Ibtehaz, Rahman 2020, section 4.2, Fig. 4: 4, 3, 2 and 1 steps from the top down.
+    Source: Ibtehaz, Rahman 2020, section 4, Fig. 4: 4, 3, 2 and 1 steps from the top down.
     Shape: (N, C, H, W) -> (N, out, H, W).
     """
 
