@@ -29,6 +29,8 @@ from speed_tables import table
 
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
+IDLE_BELOW = 0.5
+"""A load average above it means that others were at work; the page says so."""
 YARDSTICK = "unet"
 """Seconds of all others are also given as a share of this one's, measured in the same run."""
 HEADER = (
@@ -45,6 +47,7 @@ HEADER = (
 def main(argv: list[str] | None = None) -> int:
     """Measure, merge with what is known, write the table."""
     arguments = _parser().parse_args(argv)
+    load_before = os.getloadavg()[0]  # before any work of ours is in it
     names = arguments.names.split(",") if arguments.names else [entry.name for entry in NETWORKS]
     entries = [network_entry(name) for name in names]
     result = json.loads(arguments.out.read_text()) if arguments.out.exists() else {"networks": {}}
@@ -52,13 +55,12 @@ def main(argv: list[str] | None = None) -> int:
     for entry in entries:
         known.setdefault(entry.name, {})["gflop"] = _gflop(entry, arguments.size)
     if arguments.rounds:
-        before = os.getloadavg()[0]
         timed = {entry.name: entry for entry in [*entries, network_entry(YARDSTICK)]}
         seconds = time_in_turn(_calls(timed.values(), arguments), rounds=arguments.rounds)
         for name in timed:
             known.setdefault(name, {})["seconds_per_slice"] = seconds[name] / arguments.batch
             known[name]["of_yardstick"] = seconds[name] / seconds[YARDSTICK]
-        result["conditions"] = _conditions(arguments, [before, os.getloadavg()[0]])
+        result["conditions"] = _conditions(arguments, load_before)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     page = networks_table(result)
@@ -140,7 +142,7 @@ def time_in_turn(calls: dict[str, Callable[[], object]], *, rounds: int) -> dict
     return best
 
 
-def _conditions(arguments: argparse.Namespace, load: list[float]) -> dict[str, Any]:
+def _conditions(arguments: argparse.Namespace, load_before: float) -> dict[str, Any]:
     return {
         "machine": describe_machine(),
         "size": arguments.size,
@@ -149,7 +151,7 @@ def _conditions(arguments: argparse.Namespace, load: list[float]) -> dict[str, A
         "threads": arguments.threads,
         "onnxruntime": version("onnxruntime"),
         "torch": version("torch"),
-        "load_average": [round(value, 2) for value in load],
+        "load_average_before": round(load_before, 2),
         "date": datetime.now(UTC).date().isoformat(),
     }
 
@@ -179,14 +181,14 @@ def _told(conditions: dict[str, Any] | None) -> str:
     if not conditions:
         return "No seconds were measured yet."
     machine = conditions["machine"]
-    first, last = conditions["load_average"]
+    load = conditions["load_average_before"]
     busy = " **The machine was shared and busy: trust ratios, not seconds.**"
     return (
         f"Measured on {conditions['date']}: {machine['cpu']} ({machine['vector']}), "
         f"{conditions['threads']} threads, ONNX Runtime {conditions['onnxruntime']}, slices of "
         f"{conditions['size']}x{conditions['size']}, batch {conditions['batch']}, best of "
-        f"{conditions['rounds']} rounds, all networks in turn in each. Load average before and "
-        f"after: {first:g} and {last:g}.{busy if first > 0.5 else ''}"
+        f"{conditions['rounds']} rounds, all networks in turn in each. Load average before: "
+        f"{load:g}.{busy if load > IDLE_BELOW else ''}"
     )
 
 
