@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments.cache.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {
         "settings": _settings(arguments),
-        "machine": _machine(),
+        "machine": describe_machine(),
         "load_average": {},
         "errors": {},
     }
@@ -100,7 +100,8 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return out
 
 
-def _machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
+    """Processor, vector unit, cores, memory, system and Python, for the conditions of a run."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     flags: set[str] = set()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from groundglass.catalog import NETWORKS
+from groundglass.catalog import NETWORKS, NetworkEntry
 from groundglass.cli.app import app
 from groundglass.errors import GroundglassError
 from groundglass.findings import SCHEMA_VERSION, Findings
@@ -95,11 +95,14 @@ def test_exit_codes_are_documented() -> None:
 
 
 @pytest.mark.parametrize("entry", NETWORKS, ids=lambda entry: entry.name)
-def test_every_network_is_documented_with_its_size(entry: object) -> None:
-    lines = [line for page in DOCS.glob("papers/*.md") for line in page.read_text().splitlines()]
-    name, parameters = getattr(entry, "name", ""), getattr(entry, "parameters", 0)
-    row = next((line for line in lines if line.startswith(f"| `{name}` |")), "")
-    assert f"{parameters:,}" in row
+def test_every_network_is_documented_with_its_size(entry: NetworkEntry) -> None:
+    """In the table of all networks, and in the pages of the papers where they list it."""
+    start = f"| `{entry.name}` |"
+    pages = [read("docs/networks.md").split("<!-- end of the table -->")[0]]
+    pages += [page.read_text(encoding="utf-8") for page in (DOCS / "papers").glob("*.md")]
+    rows = [[row for row in page.splitlines() if row.startswith(start)] for page in pages]
+    assert len(rows[0]) == 1
+    assert all(any(f"{entry.parameters:,}" in row for row in found) for found in rows if found)
 
 
 def test_what_the_weights_held_out_is_documented() -> None:

@@ -11,10 +11,10 @@ from groundglass.errors import SettingsError
 class NetworkEntry:
     """One network. `builder` is 'module:function', called with `base=`; the count is at base 16.
 
-    Base 16 is the size of the paper; other bases scale every width by base / 16. `loss` is what
-    its paper trains with, a name of `losses.build`. `published_parameters` is the paper's own
-    count, `published_note` says what explains a difference. `needs` names a package of the extra
-    `train` that this network alone is built with.
+    Base 16 is the size of the paper; other bases scale every width by base / 16. `loss` is a name
+    of `losses.build`: what its paper trains with, or the nearest there is. `published_parameters`
+    is the paper's own count, `published_note` says what explains a difference. `needs` names a
+    package of the extra `train` that this network alone is built with.
     """
 
     name: str
@@ -187,6 +187,77 @@ NETWORKS = (
         "TA-SegNet as it ships: V7, which needs no weights from elsewhere",
         loss="focal-tversky",
         published_note="CovTANet prints no count and no widths; 16 to 256 are ours",
+    ),
+    NetworkEntry(
+        "fcn",
+        "groundglass.networks.fcn:fcn_8s",
+        134_268_515,
+        "Long, Shelhamer & Darrell, FCN, CVPR 2015",
+        "FCN-8s: VGG-16 made convolutional, two skips of scores, from scratch",
+        published_parameters=134_000_000,
+        published_note="printed as 134M, of VGG-16 with 21 classes; ours has one class, one input "
+        "channel and batch norm in the trunk",
+    ),
+    NetworkEntry(
+        "v-net",
+        "groundglass.networks.v_net:v_net",
+        13_278_769,
+        "Milletari, Navab & Ahmadi, V-Net, 3DV 2016",
+        "residual stages of 5 x 5 convolutions, a 2-D reading",
+        published_note="no count known; 5 x 5 x 5 kernels would have five times as many",
+    ),
+    NetworkEntry(
+        "unet-plus-plus",
+        "groundglass.networks.unet_plus_plus:unet_plus_plus",
+        9_045_348,
+        "Zhou et al., UNet++, DLMIA 2018",
+        "nested, dense skips and deep supervision, widths 32 to 512",
+        published_parameters=9_040_000,
+        published_note="printed as 9.04M; biases in place of batch norm and three input channels "
+        "make 9,042,276 of ours",
+    ),
+    NetworkEntry(
+        "cpf-net",
+        "groundglass.networks.cpf_net:cpf_net",
+        32_353_254,
+        "Feng et al., CPFNet, IEEE TMI 2020",
+        "ResNet-34, pyramid guidance on the skips, pyramid fusion below, from scratch",
+        published_note="43.27 M are what the authors' published network registers: 10.9 M of them "
+        "belong to a classifier and to modules that its forward pass never calls",
+    ),
+    NetworkEntry(
+        "cople-net",
+        "groundglass.networks.cople_net:cople_net",
+        10_517_681,
+        "Wang et al., COPLE-Net, IEEE TMI 2020",
+        "max beside average pooling, bridges on the skips, ASPP; widths 32 to 512",
+        published_note="no count known; two classes would add 289",
+    ),
+    NetworkEntry(
+        "multires-unet",
+        "groundglass.networks.multires_unet:multires_unet",
+        7_244_528,
+        "Ibtehaz & Rahman, MultiResUNet, Neural Networks 2020",
+        "blocks that see windows of 3, 5 and 7, convolutions along the skips",
+        published_parameters=7_262_750,
+        published_note="24,522 of theirs are running statistics, which are not learned; most of "
+        "their batch norms have no scale, and their images three channels",
+    ),
+    NetworkEntry(
+        "attention-unet",
+        "groundglass.networks.attention_gates:attention_gate_unet",
+        2_093_511,
+        "Oktay et al., Attention U-Net, MIDL 2018",
+        "additive attention gates on the skips, deep supervision, widths 16 to 256",
+        published_note="theirs is 3-D, so its count says nothing of ours",
+    ),
+    NetworkEntry(
+        "gated-unet",
+        "groundglass.networks.gated_unet:gated_unet",
+        2_376_399,
+        "Schlemper et al., Attention Gated Networks, Medical Image Analysis 2019",
+        "two attention gates per skip, the logits of all levels joined, widths 16 to 256",
+        published_note="theirs is 3-D, so its count says nothing of ours",
     ),
 )
 
