@@ -82,6 +82,9 @@ def _table(made: Folds, checks: Sequence[FoldCheck], rows: Sequence[IndexRow]) -
     table.add_column("scans", overflow="fold")
     for heading in ("groups", "slices", "lesion share", "train slices"):
         table.add_column(heading, justify="right")
+    graded = any(row.diagnosis for row in rows)
+    if graded:
+        table.add_column("labels (CT findings)")
     for fold, check in zip(made.folds, checks, strict=True):
         tested = [row for row in rows if fold.test_slices(row).size]
         table.add_row(
@@ -91,8 +94,24 @@ def _table(made: Folds, checks: Sequence[FoldCheck], rows: Sequence[IndexRow]) -
             f"{check.test_slices:,}",
             _lesion_share(tested, whole=made.protocol == "patients"),
             f"{check.train_slices:,}",
+            *([_labels(tested)] if graded else []),
         )
     return table
+
+
+def _labels(tested: Sequence[IndexRow]) -> str:
+    """Scans of each label, and those of them with lesions to measure."""
+    from collections import Counter
+
+    labels = Counter(row.severity or row.diagnosis or "not graded" for row in tested)
+    drawn = Counter(
+        row.severity or row.diagnosis or "not graded" for row in tested if row.lesion_voxels
+    )
+    order = [name for name in ("normal", "mild", "severe", "not graded") if labels[name]]
+    return ", ".join(
+        f"{labels[name]} {name}" + (f" ({drawn[name]} drawn)" if drawn[name] else "")
+        for name in order
+    )
 
 
 def _names(fold: Fold, tested: Sequence[IndexRow]) -> str:
