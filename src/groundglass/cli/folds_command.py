@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from groundglass.datasets.index import IndexRow
 
 _PROTOCOLS = ("patients", "slices")
+_NAMED = 40
+"""Scans of a fold that are listed by name; of more, their number."""
 
 
 def folds(
@@ -64,6 +66,7 @@ def folds(
     checks = made.check(rows)
     console = Console()
     console.print(_table(made, checks, rows))
+    _show_labels(console, made, rows)
     leaks = _show_check(console, made, checks, rows)
     if protocol == "patients" and leaks:
         raise typer.Exit(1)
@@ -82,9 +85,6 @@ def _table(made: Folds, checks: Sequence[FoldCheck], rows: Sequence[IndexRow]) -
     table.add_column("scans", overflow="fold")
     for heading in ("groups", "slices", "lesion share", "train slices"):
         table.add_column(heading, justify="right")
-    graded = any(row.diagnosis for row in rows)
-    if graded:
-        table.add_column("labels (CT findings)")
     for fold, check in zip(made.folds, checks, strict=True):
         tested = [row for row in rows if fold.test_slices(row).size]
         table.add_row(
@@ -94,27 +94,35 @@ def _table(made: Folds, checks: Sequence[FoldCheck], rows: Sequence[IndexRow]) -
             f"{check.test_slices:,}",
             _lesion_share(tested, whole=made.protocol == "patients"),
             f"{check.train_slices:,}",
-            *([_labels(tested)] if graded else []),
         )
     return table
 
 
-def _labels(tested: Sequence[IndexRow]) -> str:
-    """Scans of each label, and those of them with lesions to measure."""
+def _show_labels(console: Console, made: Folds, rows: Sequence[IndexRow]) -> None:
+    """Scans of each label on the test side of each fold, and those with lesions to measure."""
     from collections import Counter
 
-    labels = Counter(row.severity or row.diagnosis or "not graded" for row in tested)
-    drawn = Counter(
-        row.severity or row.diagnosis or "not graded" for row in tested if row.lesion_voxels
-    )
-    order = [name for name in ("normal", "mild", "severe", "not graded") if labels[name]]
-    return ", ".join(
-        f"{labels[name]} {name}" + (f" ({drawn[name]} drawn)" if drawn[name] else "")
-        for name in order
-    )
+    from rich.text import Text
+
+    if not any(row.diagnosis for row in rows):
+        return
+    console.print(Text("labels of the tested scans, by CT findings, not PCR:"))
+    for fold in made.folds:
+        tested = [row for row in rows if fold.test_slices(row).size]
+        names = [row.severity or row.diagnosis or "not graded" for row in tested]
+        drawn = Counter(name for name, row in zip(names, tested, strict=True) if row.lesion_voxels)
+        counts = Counter(names)
+        order = [name for name in ("normal", "mild", "severe", "not graded") if counts[name]]
+        parts = (
+            f"{counts[name]} {name}" + (f" ({drawn[name]} drawn)" if drawn[name] else "")
+            for name in order
+        )
+        console.print(Text(f"fold {fold.number}: {', '.join(parts)}"))
 
 
 def _names(fold: Fold, tested: Sequence[IndexRow]) -> str:
+    if len(tested) > _NAMED:
+        return f"{len(tested)} scans"
     return ", ".join(
         row.scan_id
         if fold.test[row.scan_id] is None

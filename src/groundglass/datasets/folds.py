@@ -86,9 +86,9 @@ def patient_folds(rows: Sequence[IndexRow], *, count: int = 5, seed: int = 0) ->
 
     Groups are sorted by their number of slices (in the 20-case set that also tells the two
     sources apart) and dealt in blocks of `count`, each block in a random order; lesion-free
-    groups are dealt after the others. Graded groups are dealt after those without a grade, one
-    severity after the other (severe, mild, normal), those with drawn lesions before those
-    without: of each kind the folds hold as many, give or take one.
+    groups are dealt after the others. Graded groups are parted further, by severity: of each
+    kind (drawn lesions or none; not graded, severe, mild, normal) every fold holds as many,
+    give or take one.
     Source: CovTANet's experimental setup has five folds stratified by severity.
     Raises: SettingsError where `count` is below 2 or above the groups with lesions (of an index
     in which none are drawn, those with findings).
@@ -100,7 +100,7 @@ def patient_folds(rows: Sequence[IndexRow], *, count: int = 5, seed: int = 0) ->
     def size(name: str) -> tuple[int, str]:
         return -sum(row.slices for row in groups[name]), name
 
-    strata: dict[tuple[int, bool], list[str]] = {}
+    strata: dict[tuple[bool, int], list[str]] = {}
     for name, members in groups.items():
         strata.setdefault(_stratum(members), []).append(name)
     sick = sum(any(row.lesion_voxels for row in members) for members in groups.values())
@@ -133,11 +133,14 @@ def patient_folds(rows: Sequence[IndexRow], *, count: int = 5, seed: int = 0) ->
 _GRADED = ("severe", "mild", "normal")
 
 
-def _stratum(rows: Sequence[IndexRow]) -> tuple[int, bool]:
-    """What a group is dealt with: its worst label, then whether nothing is drawn in it."""
+def _stratum(rows: Sequence[IndexRow]) -> tuple[bool, int]:
+    """What a group is dealt with: whether no lesion is drawn in it, then its worst label.
+
+    Drawn lesions come first: a fold without any is the emptiest then, and gets the next.
+    """
     labels = {row.severity or row.diagnosis for row in rows} - {""}
     place = next((n for n, label in enumerate(_GRADED, start=1) if label in labels), 0)
-    return place, not any(row.lesion_voxels for row in rows)
+    return not any(row.lesion_voxels for row in rows), place
 
 
 def slice_split(rows: Sequence[IndexRow], *, test_share: float = 0.3, seed: int = 0) -> Folds:
