@@ -54,43 +54,46 @@ def prepare(
 ) -> None:
     """Prepare a data set for training; one that is there already is written anew."""
     from groundglass.cli.speech import set_up_logging
-    from groundglass.datasets.covid19_ct_seg import prepare_covid19_ct_seg
-    from groundglass.datasets.covid19_ct_seg_nr2 import prepare_covid19_ct_seg_nr2
     from groundglass.datasets.healthy_scan import LICENSE, prepare_healthy_scan
-    from groundglass.datasets.mosmed import prepare_mosmed
     from groundglass.errors import SettingsError
 
     if dataset not in _DATASETS:
         raise SettingsError(f"data set {dataset!r} is unknown", expected=" or ".join(_DATASETS))
     set_up_logging(quiet=False, verbose=False)
-    _refuse(
-        dataset,
-        "healthy-scan",
-        ("--scan-id", "--license"),
-        scan_id is not None or license is not None,
-    )
-    _refuse(dataset, "mosmed", ("--all", "--masks-by-index"), every or masks_by_index)
-    match dataset:
-        case "covid19-ct-seg":
-            rows = prepare_covid19_ct_seg(source, destination, progress=_tell)
-        case "covid19-ct-seg-nr2":
-            rows = prepare_covid19_ct_seg_nr2(source, destination, progress=_tell)
-        case "mosmed":
-            rows = prepare_mosmed(
-                source, destination, every=every, masks_by_index=masks_by_index, progress=_tell
-            )
-        case _:
-            rows = prepare_healthy_scan(
-                source,
-                destination,
-                scan_id=scan_id or source.resolve().name.split(".")[0],
-                blocks=blocks,
-                license=license or LICENSE,
-            )
+    named = scan_id is not None or license is not None
+    _refuse(dataset, "healthy-scan", ("--scan-id", "--license"), given=named)
+    _refuse(dataset, "mosmed", ("--all", "--masks-by-index"), given=every or masks_by_index)
+    if dataset == "healthy-scan":
+        rows = prepare_healthy_scan(
+            source,
+            destination,
+            scan_id=scan_id or source.resolve().name.split(".")[0],
+            blocks=blocks,
+            license=license or LICENSE,
+        )
+    else:
+        rows = _prepare(dataset, source, destination, every=every, masks_by_index=masks_by_index)
     _show(rows, destination)
 
 
-def _refuse(dataset: str, only: str, options: tuple[str, ...], given: object) -> None:
+def _prepare(
+    dataset: str, source: Path, destination: Path, *, every: bool, masks_by_index: bool
+) -> list[IndexRow]:
+    """One of the sets with masks."""
+    from groundglass.datasets.covid19_ct_seg import prepare_covid19_ct_seg
+    from groundglass.datasets.covid19_ct_seg_nr2 import prepare_covid19_ct_seg_nr2
+    from groundglass.datasets.mosmed import prepare_mosmed
+
+    if dataset == "covid19-ct-seg":
+        return prepare_covid19_ct_seg(source, destination, progress=_tell)
+    if dataset == "covid19-ct-seg-nr2":
+        return prepare_covid19_ct_seg_nr2(source, destination, progress=_tell)
+    return prepare_mosmed(
+        source, destination, every=every, masks_by_index=masks_by_index, progress=_tell
+    )
+
+
+def _refuse(dataset: str, only: str, options: tuple[str, ...], *, given: bool) -> None:
     """Options of one data set given with another have no effect: say so."""
     from groundglass.errors import SettingsError
 
