@@ -2,7 +2,7 @@
 
 Source: the publisher's README_EN.md of data set COVID19_1110, version 1.0 (28.04.2020), "Data
 Structure" and "Data Overview"; and Morozov et al., arXiv 2005.06465. README and registry were
-read in a third party's copy on GitHub, as the publisher's site shows neither:
+read in a third party's copy on GitHub, as the publisher's own could not be seen:
 michaelwfry/MosMedData-Chest-CT-Scans-with-COVID-19-Related-Findings, README_EN.md at bb30beb,
 dataset_registry.csv at 3984dcc (a copy of the .xlsx: columns study_id, category, study_file,
 mask_file; 1,110 lines such as `255,CT-1,/studies/CT-1/study_0255.nii.gz,/masks/...`).
