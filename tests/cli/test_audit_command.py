@@ -87,3 +87,22 @@ def test_threshold(groundglass: Groundglass, folder: Path) -> None:
 def test_no_index(groundglass: Groundglass, tmp_path: Path) -> None:
     said = groundglass("audit", tmp_path)
     assert (said.code, "has no index.csv" in said.err) == (1, True)
+
+
+def test_grades_stand_beside_the_published_counts(groundglass: Groundglass, tmp_path: Path) -> None:
+    scan = made_scan("m", seed=1)
+    labels = {"source": "mosmed", "grade": "CT-1", "diagnosis": "findings", "severity": "mild"}
+    row = replace(scan.row, lesions_by="reference", **labels)
+    write_scans(tmp_path, replace(scan, row=row))
+    said = groundglass("audit", tmp_path)
+    assert said.code == 0, said.out
+    lines = [line.split() for line in said.out.splitlines()]
+    assert "grades by CT findings, not PCR" in said.out
+    assert ["mosmed", "CT-1", "mild", "1", "684", "1", "50"] in lines
+    assert ["mosmed", "CT-4", "severe", "0", "2", "0", "0"] in lines
+    (_, one, *_) = json.loads(groundglass("audit", tmp_path, "--json").out)["grades"]
+    assert (one["grade"], one["volumes"], one["published_volumes"]) == ("CT-1", 1, 684)
+    write_scans(tmp_path, replace(scan, row=replace(row, severity="severe")))
+    said = groundglass("audit", tmp_path)
+    assert said.code == 1
+    assert "CT-1 is findings mild; the index has findings severe" in said.out

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from groundglass.cli import folds_command
 from groundglass.datasets import folds as folds_module
 from groundglass.datasets.folds import Fold, patient_folds, read_folds
 from groundglass.datasets.index import IndexRow, read_index, write_index
@@ -104,3 +105,29 @@ def test_wrong_usage(
     said = groundglass("folds", folder, *arguments)
     assert said.code == 2
     assert message in said.err
+
+
+def test_labels_of_each_fold(groundglass: Groundglass, folder: Path) -> None:
+    assert "labels" not in groundglass("folds", folder).out
+    rows = [
+        replace(row, diagnosis="normal", lesion_voxels=0)
+        if n < 2
+        else replace(row, diagnosis="findings", severity="mild")
+        for n, row in enumerate(read_index(folder))
+    ]
+    write_index(folder, rows)
+    said = groundglass("folds", folder, "--count", 2)
+    assert said.code == 0
+    lines = said.out.splitlines()
+    start = lines.index("labels of the tested scans, by CT findings, not PCR:")
+    folds = sorted(line.partition(": ")[2] for line in lines[start + 1 : start + 3])
+    assert folds == ["1 normal, 2 mild (2 drawn)", "1 normal, 3 mild (3 drawn)"]
+
+
+def test_of_many_scans_the_number_is_shown(
+    groundglass: Groundglass, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folds_command, "_NAMED", 2)
+    said = groundglass("folds", folder, "--count", 2)
+    assert "s0" not in said.out
+    assert "3 scans" in said.out

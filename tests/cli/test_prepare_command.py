@@ -8,8 +8,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from groundglass.cli import prepare_command
 from groundglass.datasets.index import read_index
 
+from ..datasets.made_mosmed import lesion, save, write_set
 from .conftest import Groundglass
 
 
@@ -60,7 +62,11 @@ def test_published_layouts(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("mosmed",), 2, "'mosmed' is unknown; expected covid19-ct-seg or covid19-ct-seg-nr2 or"),
+        (("lidc",), 2, "'lidc' is unknown; expected covid19-ct-seg or covid19-ct-seg-nr2 or mosm"),
+        (("mosmed",), 1, "dataset_registry.xlsx is missing; expected the official layout"),
+        (("mosmed", "--scan-id", "x"), 2, "--scan-id and --license do not apply to mosmed"),
+        (("healthy-scan", "--all"), 2, "--all and --masks-by-index do not apply to healthy-scan"),
+        (("covid19-ct-seg", "--masks-by-index"), 2, "expected them with mosmed only"),
         (("covid19-ct-seg",), 1, "expected the official layout"),
         (("covid19-ct-seg-nr2",), 1, "rp_im is missing"),
         (("covid19-ct-seg", "--scan-id", "x"), 2, "do not apply to covid19-ct-seg"),
@@ -74,3 +80,37 @@ def test_errors_are_those_of_the_library(
     assert said.code == code
     assert message in said.err
     assert not (tmp_path / "out").exists()
+
+
+def test_mosmed_by_default_and_all(groundglass: Groundglass, tmp_path: Path) -> None:
+    source = write_set(tmp_path / "source")
+    said = groundglass("prepare", "mosmed", source, tmp_path / "out")
+    assert said.code == 0, said.err
+    assert "labels: 2 mild (COVID-related findings in the CT, not a PCR result)" in said.out
+    assert "license: CC BY-NC-ND 3.0" in said.out
+    assert "no drawn lesions" not in said.out
+    said = groundglass("prepare", "mosmed", source, tmp_path / "out", "--all")
+    assert said.code == 0, said.err
+    assert "labels: 3 mild, 1 normal, 2 severe" in said.out
+    assert "3 scans with findings have no drawn lesions: their empty masks say" in said.out
+    assert len(read_index(tmp_path / "out")) == 6
+    assert groundglass("audit", tmp_path / "out").code == 0
+
+
+def test_a_mask_taken_voxel_for_voxel(groundglass: Groundglass, tmp_path: Path) -> None:
+    source = write_set(tmp_path / "source")
+    save(source / "masks" / "study_0255_mask.nii.gz", lesion(), shift_mm=40)
+    said = groundglass("prepare", "mosmed", source, tmp_path / "out")
+    assert (said.code, (tmp_path / "out").exists()) == (1, False)
+    assert "lies up to 40.00 mm from where" in said.err
+    assert groundglass("prepare", "mosmed", source, tmp_path / "out", "--masks-by-index").code == 0
+    assert "voxel for voxel" in read_index(tmp_path / "out")[0].provenance
+
+
+def test_many_scans_are_summed_up(
+    groundglass: Groundglass, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare_command, "_SHOWN", 1)
+    said = groundglass("prepare", "mosmed", write_set(tmp_path / "source"), tmp_path / "out")
+    assert "mosmed_study_0255" not in said.out
+    assert "2 scans" in said.out

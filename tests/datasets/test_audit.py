@@ -35,6 +35,7 @@ def test_nothing_is_written_without_merge(folder: Path) -> None:
     assert found.duplicates_across_groups == found.duplicates
     assert found.problems == found.merged == ()
     assert [line.source for line in found.composition] == ["elsewhere", "made-up", "together"]
+    assert found.grades == ()
     json.dumps(found.to_dict())
 
 

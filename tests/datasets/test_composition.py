@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from groundglass.datasets.composition import compose, counted
+from groundglass.datasets.composition import GradeCount, compose, count_grades, counted
 
 from .made_scans import made_scan
 
@@ -59,3 +59,21 @@ def test_the_papers_figures_stand_beside_its_two_sources() -> None:
     )
     alone = compose(rows[:1], {"0": counted(rows[0], SCAN)})
     assert [line.paper_volumes for line in alone] == [20, None]
+
+
+def test_grades_beside_the_published() -> None:
+    labels = {"diagnosis": "findings", "severity": "mild", "grade": "CT-1"}
+    rows = rows_of("mosmed", "mosmed", **labels, lesions_by="none")
+    rows[0] = replace(rows[0], lesions_by="reference")
+    lines = count_grades([*rows, *rows_of("x")])
+    assert [line.grade for line in lines] == ["CT-0", "CT-1", "CT-2", "CT-3", "CT-4"]
+    assert [line.volumes for line in lines] == [0, 2, 0, 0, 0]
+    assert [line.published_volumes for line in lines] == [254, 684, 125, 45, 2]
+    assert [line.published_with_mask for line in lines] == [0, 50, 0, 0, 0]
+    assert lines[1] == GradeCount("mosmed", "CT-1", "findings", "mild", 2, 1, 684, 50)
+
+
+def test_grades_of_a_set_that_we_do_not_know_and_none_at_all() -> None:
+    (line,) = count_grades(rows_of("x", grade="CT-0", diagnosis="normal", lesions_by="grade"))
+    assert line == GradeCount("x", "CT-0", "normal", "", 1, 0, None, None)
+    assert count_grades(rows_of("x", "y")) == []

@@ -82,6 +82,90 @@ def test_another_seed_gives_other_folds_of_like_size() -> None:
         assert max(sizes) < 1.3 * min(sizes)
 
 
+def test_an_index_without_grades_is_dealt_as_ever() -> None:
+    """Folds files of earlier versions stay what they were: written down from 0.1.1's code."""
+    rows = [row(f"s{n}", f"g{n // 2}", 10 + 7 * n % 11, lesions=int(n < 14)) for n in range(20)]
+    assert [list(fold.test) for fold in patient_folds(rows, count=3, seed=4).folds] == [
+        ["s4", "s5", "s6", "s7", "s16", "s17"],
+        ["s2", "s3", "s8", "s9", "s18", "s19"],
+        ["s0", "s1", "s10", "s11", "s12", "s13", "s14", "s15"],
+    ]
+
+
+def graded(number: int, label: str, lesions: int = 0, slices: int = 40) -> IndexRow:
+    diagnosis = "" if not label else "normal" if label == "normal" else "findings"
+    severity = label if diagnosis == "findings" else ""
+    one = row(f"s{number}", f"g{number}", slices, lesions)
+    return replace(one, diagnosis=diagnosis, severity=severity)
+
+
+@st.composite
+def graded_indexes(draw: st.DrawFn) -> list[IndexRow]:
+    """Up to 60 patients of any labels; at least five have drawn lesions."""
+    labels = draw(st.lists(st.sampled_from(["", "normal", "mild", "severe"]), max_size=55))
+    sick = draw(st.lists(st.sampled_from(["", "mild", "severe"]), min_size=5, max_size=5))
+    rows = [
+        graded(n, label, lesions=1, slices=draw(st.integers(1, 50))) for n, label in enumerate(sick)
+    ]
+    for number, label in enumerate(labels, start=5):
+        lesions = 0 if label == "normal" else draw(st.integers(0, 1))
+        rows.append(graded(number, label, lesions, draw(st.integers(1, 50))))
+    return draw(st.permutations(rows))
+
+
+@fast
+@given(graded_indexes(), st.integers(2, 5), st.integers(0, 99))
+def test_every_kind_of_patient_is_spread_evenly(
+    rows: list[IndexRow], count: int, seed: int
+) -> None:
+    folds = patient_folds(rows, count=count, seed=seed)
+    assert sorted(i for fold in folds.folds for i in fold.test) == sorted(r.scan_id for r in rows)
+    assert not any(check.shared_groups for check in folds.check(rows))
+    kinds = {(one.severity or one.diagnosis, one.lesion_voxels) for one in rows}
+    for kind in kinds:
+        named = {r.scan_id for r in rows if (r.severity or r.diagnosis, r.lesion_voxels) == kind}
+        held = [len(named & set(fold.test)) for fold in folds.folds]
+        assert max(held) - min(held) <= 1
+    for fold in folds.folds:
+        assert any(one.lesion_voxels for one in rows if one.scan_id in fold.test)
+
+
+def test_mosmed_in_five_folds() -> None:
+    """254 normal, 684 mild of which 50 are drawn, 172 severe; the same seed, the same folds."""
+    labels = ["normal"] * 254 + ["mild"] * 684 + ["severe"] * 172
+    rows = [graded(n, label, int(254 <= n < 304), 30 + n % 17) for n, label in enumerate(labels)]
+    folds = patient_folds(rows, seed=3)
+    assert folds == patient_folds(rows, seed=3)
+    assert {fold: set(f.test) for fold, f in enumerate(folds.folds)} == {
+        fold: set(f.test) for fold, f in enumerate(patient_folds(rows[::-1], seed=3).folds)
+    }
+    known = {one.scan_id: one for one in rows}
+    for fold in folds.folds:
+        tested = [known[name] for name in fold.test]
+        assert sum(one.lesion_voxels for one in tested) == 10
+        assert sum(one.diagnosis == "normal" for one in tested) in (50, 51)
+        assert sum(one.severity == "severe" for one in tested) in (34, 35)
+        assert sum(one.severity == "mild" for one in tested) in (136, 137)
+
+
+def test_a_merged_group_has_its_worst_label_and_is_kept_whole() -> None:
+    rows = [graded(n, "normal") for n in range(6)] + [graded(n, "severe", 1) for n in range(6, 9)]
+    rows[0] = replace(rows[0], group="g6")
+    folds = patient_folds(rows, count=3)
+    held = [{known.group for known in rows if known.scan_id in fold.test} for fold in folds.folds]
+    assert sorted(len(groups & {"g6", "g7", "g8"}) for groups in held) == [1, 1, 1]
+    assert next(fold for fold in folds.folds if "s6" in fold.test).test.keys() >= {"s0"}
+
+
+def test_without_drawn_lesions_the_findings_limit_the_folds() -> None:
+    rows = [graded(n, "mild" if n < 3 else "normal") for n in range(9)]
+    assert len(patient_folds(rows, count=3).folds) == 3
+    with pytest.raises(SettingsError, match="4 folds were asked for; expected 2 to 3"):
+        patient_folds(rows, count=4)
+    with pytest.raises(SettingsError, match="of 0 slices leaves a side empty"):
+        slice_split(rows)
+
+
 @fast
 @given(indexes(), st.floats(0.2, 0.8), st.integers(0, 99))
 def test_slices_are_disjoint_and_their_leak_is_seen(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from groundglass.datasets.grades import GRADES
 from groundglass.datasets.index import (
     IndexRow,
     PreparedScan,
@@ -77,6 +78,9 @@ def test_an_index_from_before_is_read_and_says_that_nobody_counted(tmp_path: Pat
     assert row == ROW
     assert (row.dark_slices, row.lesion_slices, row.lung_slices) == (None, None, None)
     assert (row.file_sha256, row.provenance, row.source_shape) == ("", "", "")
+    assert (row.diagnosis, row.severity, row.grade, row.lesions_by) == ("", "", "", "")
+    assert row.is_healthy
+    assert row.lesions_are_known
     write_index(tmp_path, [replace(ROW, scan_id="b", dark_slices=0, lung_slices=2)])
     old, new = read_index(tmp_path)
     assert old == ROW
@@ -95,6 +99,34 @@ def test_an_index_from_before_is_read_and_says_that_nobody_counted(tmp_path: Pat
 )
 def test_columns_that_do_not_fit(tmp_path: Path, before: str, after: str, said: str) -> None:
     (tmp_path / "index.csv").write_text(OLD.replace(before, after))
+    with pytest.raises(DatasetError, match=f"line 2 is damaged: {said}"):
+        read_index(tmp_path)
+
+
+@pytest.mark.parametrize("grade", GRADES)
+def test_labels_make_the_round_trip(tmp_path: Path, grade: str) -> None:
+    diagnosis, severity = GRADES[grade]
+    row = replace(ROW, grade=grade, diagnosis=diagnosis, severity=severity, lesions_by="none")
+    write_index(tmp_path, [row])
+    assert read_index(tmp_path) == [row]
+    assert row.is_healthy == (grade == "CT-0")
+    assert not row.lesions_are_known
+    assert replace(row, lesions_by="grade").lesions_are_known
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "severity", "said"),
+    [
+        ("covid", "mild", "diagnosis and severity are 'covid' and 'mild'"),
+        ("normal", "severe", "diagnosis and severity are 'normal' and 'severe'"),
+        ("findings", "", "diagnosis and severity are 'findings' and ''"),
+        ("", "mild", "diagnosis and severity are '' and 'mild'"),
+    ],
+)
+def test_labels_that_do_not_go_together(
+    tmp_path: Path, diagnosis: str, severity: str, said: str
+) -> None:
+    write_index(tmp_path, [replace(ROW, diagnosis=diagnosis, severity=severity)])
     with pytest.raises(DatasetError, match=f"line 2 is damaged: {said}"):
         read_index(tmp_path)
 

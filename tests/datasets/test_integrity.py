@@ -94,3 +94,34 @@ def test_no_slices_and_a_missing_array(tmp_path: Path, row: IndexRow) -> None:
     text = examine(tmp_path, replace(row, file_sha256=""))[1][0].text
     assert "an array is missing" in text
     assert "lesions" in text
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        (("findings", "mild", "CT-2"), "CT-2 is findings severe; the index has findings mild"),
+        (("", "", "CT-0"), "CT-0 is normal; the index has no label"),
+        (("normal", "", "CT-9"), "grade is 'CT-9'; expected one of CT-0, CT-1, CT-2, CT-3, CT-4"),
+        (("findings", "severe", "CT-4"), ""),
+        (("", "", ""), ""),
+    ],
+)
+def test_labels_of_another_grade(
+    tmp_path: Path, row: IndexRow, labels: tuple[str, str, str], text: str
+) -> None:
+    diagnosis, severity, grade = labels
+    _, found = examine(tmp_path, replace(row, diagnosis=diagnosis, severity=severity, grade=grade))
+    assert [(problem.kind, problem.text) for problem in found] == (
+        [("differs", text)] if text else []
+    )
+
+
+@pytest.mark.parametrize("lesions_by", ["grade", "none", "reference", ""])
+def test_lesions_that_nobody_is_said_to_have_drawn(
+    tmp_path: Path, row: IndexRow, lesions_by: str
+) -> None:
+    _, found = examine(tmp_path, replace(row, lesions_by=lesions_by))
+    wanted = [f"lesions are marked; the index has lesions_by {lesions_by}"]
+    assert [problem.text for problem in found] == (
+        wanted if lesions_by in ("grade", "none") else []
+    )

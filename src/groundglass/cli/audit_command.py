@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from groundglass.datasets.audit import Audit
-    from groundglass.datasets.composition import Composition
+    from groundglass.datasets.composition import Composition, GradeCount
 
 
 def audit(
@@ -75,6 +75,8 @@ def _show(found: Audit, *, merging: bool) -> None:
     else:
         console.print(Text(f"files: all {found.scans} scans whole"))
     console.print(_table(found.composition))
+    if found.grades:
+        console.print(_grades(found.grades))
     _show_duplicates(console, found, merging=merging)
 
 
@@ -109,6 +111,29 @@ def _table(lines: tuple[Composition, ...]) -> Table:
                 *(_number(number, "-") for number in (*slices, None)),
                 style="dim",
             )
+    return table
+
+
+def _grades(lines: tuple[GradeCount, ...]) -> Table:
+    """Scans of each grade, beside the numbers published."""
+    from rich.table import Table
+
+    title = "grades by CT findings, not PCR (scans, and those with drawn lesions)"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading in ("source", "grade", "label"):
+        table.add_column(heading)
+    for heading in ("volumes", "published", "drawn", "published"):
+        table.add_column(heading, justify="right")
+    for line in lines:
+        table.add_row(
+            line.source,
+            line.grade,
+            line.severity or line.diagnosis,
+            f"{line.volumes:,}",
+            _number(line.published_volumes, "-"),
+            f"{line.with_mask:,}",
+            _number(line.published_with_mask, "-"),
+        )
     return table
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from groundglass.datasets.index import IndexRow
 
 _PROTOCOLS = ("patients", "slices")
+_NAMED = 40
+"""Scans of a fold that are listed by name; of more, their number."""
 
 
 def folds(
@@ -64,6 +66,7 @@ def folds(
     checks = made.check(rows)
     console = Console()
     console.print(_table(made, checks, rows))
+    _show_labels(console, made, rows)
     leaks = _show_check(console, made, checks, rows)
     if protocol == "patients" and leaks:
         raise typer.Exit(1)
@@ -95,7 +98,31 @@ def _table(made: Folds, checks: Sequence[FoldCheck], rows: Sequence[IndexRow]) -
     return table
 
 
+def _show_labels(console: Console, made: Folds, rows: Sequence[IndexRow]) -> None:
+    """Scans of each label on the test side of each fold, and those with lesions to measure."""
+    from collections import Counter
+
+    from rich.text import Text
+
+    if not any(row.diagnosis for row in rows):
+        return
+    console.print(Text("labels of the tested scans, by CT findings, not PCR:"))
+    for fold in made.folds:
+        tested = [row for row in rows if fold.test_slices(row).size]
+        names = [row.severity or row.diagnosis or "not graded" for row in tested]
+        drawn = Counter(name for name, row in zip(names, tested, strict=True) if row.lesion_voxels)
+        counts = Counter(names)
+        order = [name for name in ("normal", "mild", "severe", "not graded") if counts[name]]
+        parts = (
+            f"{counts[name]} {name}" + (f" ({drawn[name]} drawn)" if drawn[name] else "")
+            for name in order
+        )
+        console.print(Text(f"fold {fold.number}: {', '.join(parts)}"))
+
+
 def _names(fold: Fold, tested: Sequence[IndexRow]) -> str:
+    if len(tested) > _NAMED:
+        return f"{len(tested)} scans"
     return ", ".join(
         row.scan_id
         if fold.test[row.scan_id] is None

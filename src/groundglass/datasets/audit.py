@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from groundglass.datasets.composition import Composition, compose, counted
+from groundglass.datasets.composition import (
+    Composition,
+    GradeCount,
+    compose,
+    count_grades,
+    counted,
+)
 from groundglass.datasets.duplicates import (
     THRESHOLD,
     DuplicatePair,
@@ -32,6 +38,7 @@ class Audit:
     duplicates_across_groups: tuple[DuplicatePair, ...]
     split_patients: dict[str, tuple[str, ...]]
     merged: tuple[str, ...] = ()
+    grades: tuple[GradeCount, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,4 +95,5 @@ def audit_index(
         duplicates_across_groups=tuple(across),
         split_patients={k: tuple(sorted(v)) for k, v in sorted(patients.items()) if len(v) > 1},
         merged=tuple(merged),
+        grades=tuple(count_grades(rows)),
     )

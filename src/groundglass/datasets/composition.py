@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from groundglass.datasets.grades import GRADES
 from groundglass.datasets.index import IndexRow, PreparedScan, count_slices
+from groundglass.datasets.mosmed_registry import PUBLISHED, PUBLISHED_MASKS
 
 FUSED = "together"
 
@@ -45,6 +47,49 @@ _PAPER = {
     },
 }
 """Source: CHS-Net Table 1; 29 volumes in section 4.1."""
+
+
+@dataclass(frozen=True)
+class GradeCount:
+    """Scans of one published grade in one source, those of them with drawn lesions, and how many
+    of either were published (None where we do not know the source)."""
+
+    source: str
+    grade: str
+    diagnosis: str
+    severity: str
+    volumes: int
+    with_mask: int
+    published_volumes: int | None
+    published_with_mask: int | None
+
+
+def count_grades(rows: Sequence[IndexRow]) -> list[GradeCount]:
+    """One line per source and grade, in order; none for sources that have no grades.
+
+    Of a known source every published grade has a line, also where no scan of it is there.
+    """
+    graded = [row for row in rows if row.grade]
+    lines = []
+    for source in sorted({row.source for row in graded}):
+        known = source == "mosmed"
+        found = {row.grade for row in graded if row.source == source}
+        for grade in sorted(found | (set(PUBLISHED) if known else set())):
+            here = [row for row in graded if (row.source, row.grade) == (source, grade)]
+            diagnosis, severity = GRADES.get(grade, ("", ""))
+            lines.append(
+                GradeCount(
+                    source=source,
+                    grade=grade,
+                    diagnosis=diagnosis,
+                    severity=severity,
+                    volumes=len(here),
+                    with_mask=sum(row.lesions_by == "reference" for row in here),
+                    published_volumes=PUBLISHED.get(grade, 0) if known else None,
+                    published_with_mask=PUBLISHED_MASKS.get(grade, 0) if known else None,
+                )
+            )
+    return lines
 
 
 @dataclass(frozen=True)

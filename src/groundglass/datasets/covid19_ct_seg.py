@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from groundglass.datasets.index import IndexRow
-from groundglass.datasets.nifti_folders import Layout, ProgressCallback, prepare_folders
+from groundglass.datasets.nifti_folders import Layout, prepare_folders
+from groundglass.datasets.staging import ProgressCallback
 
 IMAGES = "COVID-19-CT-Seg_20cases"
 LUNGS = "Lung_Mask"

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from groundglass.datasets.index import IndexRow
-from groundglass.datasets.nifti_folders import Layout, ProgressCallback, prepare_folders
+from groundglass.datasets.nifti_folders import Layout, prepare_folders
+from groundglass.datasets.staging import ProgressCallback
 
 IMAGES = "rp_im"
 LUNGS = "rp_lung_msk"

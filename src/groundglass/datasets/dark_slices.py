@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from groundglass.intensity import AIR_HU, HIGHEST_HU, Intensity
+from groundglass.volume import Volume
+
+log = logging.getLogger(__name__)
 
 DARK_SHARE_OF_RANGE = 0.05
 """A pixel in the lowest 5 % of the domain's range is dark: below -819 HU, below 13 of 255."""
@@ -34,3 +39,29 @@ def dark_slices(array: np.ndarray, intensity: Intensity) -> np.ndarray:
         [np.count_nonzero(image > level) < least or image.min() == image.max() for image in array],
         dtype=bool,
     )
+
+
+def kept_slices(scan_id: str, volume: Volume, marked: np.ndarray) -> np.ndarray:
+    """(D,) bool: slices that are not dark, or in which somebody marked something.
+
+    Both what is dropped and what is kept although dark is logged. Shape: `marked` (D, H, W) bool.
+    """
+    dark = dark_slices(volume.array, volume.intensity)
+    kept = dark & marked.any(axis=(1, 2))
+    if kept.any():
+        log.warning(
+            "%s: %d dark slices are marked as lung or infection; kept: %s",
+            scan_id,
+            kept.sum(),
+            ", ".join(map(str, np.flatnonzero(kept))),
+        )
+    dropped = dark & ~kept
+    if dropped.any():
+        log.warning(
+            "%s: %d of %d slices are dark and dropped: %s",
+            scan_id,
+            dropped.sum(),
+            len(dark),
+            ", ".join(map(str, np.flatnonzero(dropped))),
+        )
+    return ~dropped

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from groundglass.datasets.grades import LABELS
 from groundglass.errors import DatasetError
 
 INDEX_NAME = "index.csv"
@@ -28,6 +29,10 @@ class IndexRow:
     The fields from `dark_slices` on came later: an index written before has None or "" there,
     which says that nobody counted. `dark_slices` were dropped and are not among `slices`;
     `source_shape` is the published volume's, as "45x630x630" (slices, rows, columns).
+    `grade` is the publisher's, `diagnosis` and `severity` what it stands for (`grades.py`): what
+    radiologists saw in the CT, never a PCR result; "" where the scan has none. `lesions_by`:
+    "reference" (drawn by people), "grade" (empty, as the scan is graded normal), "none" (nobody
+    drew them: `lesions` is empty and says nothing), "" (an index or a set that does not tell).
     """
 
     scan_id: str
@@ -47,10 +52,20 @@ class IndexRow:
     file_sha256: str = ""
     provenance: str = ""
     source_shape: str = ""
+    diagnosis: str = ""
+    severity: str = ""
+    grade: str = ""
+    lesions_by: str = ""
 
     @property
     def is_healthy(self) -> bool:
-        return self.lesion_voxels == 0
+        """Nothing is marked, and the scan is not graded as having findings."""
+        return self.lesion_voxels == 0 and self.diagnosis != "findings"
+
+    @property
+    def lesions_are_known(self) -> bool:
+        """False where `lesions` is empty only because nobody drew them: no truth to learn from."""
+        return self.lesions_by != "none"
 
 
 @dataclass(frozen=True)
@@ -123,6 +138,8 @@ def _row(values: dict[str, Any]) -> IndexRow:
             read[field.name] = int(text)
         elif field.name not in _COUNTS:
             read[field.name] = text
+    if (label := (read.get("diagnosis", ""), read.get("severity", ""))) not in LABELS:
+        raise ValueError(f"diagnosis and severity are {' and '.join(map(repr, label))}")
     unknown = [str(name) for name in values if name not in {f.name for f in fields(IndexRow)}]
     if unknown:
         raise ValueError(f"unknown column {', '.join(unknown)}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from groundglass.datasets.grades import GRADES
 from groundglass.datasets.index import IndexRow, PreparedScan, file_sha256
 
 _ARRAYS = ("image", "lungs", "lesions")
@@ -33,7 +34,8 @@ def examine(folder: Path, row: IndexRow) -> tuple[PreparedScan | None, list[Prob
 
     missing: no file. damaged: another SHA-256 than the index has (where it has one), no .npz,
     arrays missing or of other shapes or types than a prepared scan has. empty: no bytes, no
-    slices, an image of one value, no lung. differs: other counts than the index has.
+    slices, an image of one value, no lung. differs: other counts than the index has, lesions in
+    a mask that the index says nobody drew, or labels that are not those of the grade.
     """
     path = folder / row.file
 
@@ -100,4 +102,19 @@ def _empty_or_different(scan: PreparedScan) -> list[tuple[str, str]]:
     for name, number in counted.items():
         if number != getattr(row, name):
             found.append(("differs", f"{number} {name}; the index has {getattr(row, name)}"))
-    return found
+    if scan.lesions.any() and row.lesions_by in ("grade", "none"):
+        found.append(("differs", f"lesions are marked; the index has lesions_by {row.lesions_by}"))
+    return found + _wrong_labels(row)
+
+
+def _wrong_labels(row: IndexRow) -> list[tuple[str, str]]:
+    """A grade that is none, or labels of another grade."""
+    if not row.grade:
+        return []
+    if row.grade not in GRADES:
+        return [("differs", f"grade is {row.grade!r}; expected one of {', '.join(GRADES)}")]
+    labels = (row.diagnosis, row.severity)
+    if labels == GRADES[row.grade]:
+        return []
+    said, meant = (" ".join(filter(None, pair)) for pair in (labels, GRADES[row.grade]))
+    return [("differs", f"{row.grade} is {meant}; the index has {said or 'no label'}")]

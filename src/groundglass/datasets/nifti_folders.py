@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from groundglass.datasets.dark_slices import dark_slices
+from groundglass.datasets.axial_masks import read_axial_mask
+from groundglass.datasets.dark_slices import kept_slices
 from groundglass.datasets.frames import frame_images, frame_masks, frame_of
-from groundglass.datasets.index import IndexRow, PreparedScan, save_prepared, write_index
+from groundglass.datasets.index import IndexRow, PreparedScan
+from groundglass.datasets.staging import ProgressCallback, prepare_cases
 from groundglass.errors import DatasetError, InputError
-from groundglass.geometry import axial_order
-from groundglass.io.read import read_mask, read_scan
+from groundglass.io.read import read_scan
 from groundglass.volume import Volume
 
 log = logging.getLogger(__name__)
-
-ProgressCallback = Callable[[int, int, str], None]
-"""Called with (cases done, cases in all, scan id) after each case."""
 
 
 @dataclass(frozen=True)
@@ -72,32 +68,22 @@ def prepare_folders(
     Raises: DatasetError, one that names all files that are missing, unreadable or do not fit.
     """
     cases, problems = _find_cases(layout, source)
-    existed = destination.is_dir()
-    destination.mkdir(parents=True, exist_ok=True)
-    rows = []
-    with tempfile.TemporaryDirectory(prefix=".prepare-", dir=destination) as staging:
-        for done, case in enumerate(cases, start=1):
-            try:
-                rows.append(save_prepared(Path(staging), _prepare_case(layout, case)))
-            except DatasetError as error:
-                problems.append(error)
-            if progress is not None:
-                progress(done, len(cases), case.scan_id)
-        if not problems:
-            for row in rows:
-                (Path(staging) / row.file).replace(destination / row.file)
-            write_index(destination, rows)
-    if problems and not existed:
-        shutil.rmtree(destination)
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise DatasetError(
+
+    def join(problems: Sequence[DatasetError]) -> DatasetError:
+        return DatasetError(
             f"{source} has {len(problems)} problems: " + "; ".join(p.problem for p in problems),
             expected="every file whole and fitting",
             remedy="Get these files again, or remove their cases from all three folders",
-        ) from problems[0]
-    return rows
+        )
+
+    return prepare_cases(
+        cases,
+        lambda case: _prepare_case(layout, case),
+        destination=destination,
+        problems=problems,
+        join=join,
+        progress=progress,
+    )
 
 
 def _find_cases(layout: Layout, source: Path) -> tuple[list[_Case], list[DatasetError]]:
@@ -188,7 +174,7 @@ def _prepare_case(layout: Layout, case: _Case) -> PreparedScan:
             outside,
             int(lesions.sum()),
         )
-    keep = _kept_slices(case, volume, lungs | lesions)
+    keep = kept_slices(case.scan_id, volume, lungs | lesions)
     files = zip(layout.folders, (case.image, case.lungs, case.infection), strict=True)
     provenance = f"{layout.record}: {', '.join(f'{name}/{path.name}' for name, path in files)}"
     if not keep.all():
@@ -217,51 +203,10 @@ def _prepare_case(layout: Layout, case: _Case) -> PreparedScan:
     return PreparedScan(row, image, lung_frames, lesion_frames)
 
 
-def _kept_slices(case: _Case, volume: Volume, marked: np.ndarray) -> np.ndarray:
-    """(D,) bool: slices that are not dark, or in which somebody marked something."""
-    dark = dark_slices(volume.array, volume.intensity)
-    kept = dark & marked.any(axis=(1, 2))
-    if kept.any():
-        log.warning(
-            "%s: %d dark slices are marked as lung or infection; kept: %s",
-            case.scan_id,
-            kept.sum(),
-            ", ".join(map(str, np.flatnonzero(kept))),
-        )
-    dropped = dark & ~kept
-    if dropped.any():
-        log.warning(
-            "%s: %d of %d slices are dark and dropped: %s",
-            case.scan_id,
-            dropped.sum(),
-            len(dark),
-            ", ".join(map(str, np.flatnonzero(dropped))),
-        )
-    return ~dropped
-
-
 def _axial_mask(path: Path, volume: Volume, image: Path, *, labels: frozenset[int]) -> np.ndarray:
     """A label map in the axial order of its own affine, (D, H, W) on the scan's grid."""
-    try:
-        values, affine = read_mask(path)
-    except InputError as error:
-        raise DatasetError(f"{path} cannot be used: {error.problem}") from error
-    found = {int(value) for value in np.unique(values)}
-    if not found <= labels:
-        raise DatasetError(
-            f"{path} has labels {sorted(found)}",
-            expected=f"only {sorted(labels)}",
-            remedy="Check that the file is the mask, not the image",
-        )
-    order = axial_order(affine)
-    mask = np.ascontiguousarray(order.apply(values))
-    if mask.shape != volume.shape:
-        raise DatasetError(
-            f"{path} has shape {mask.shape} and {image} has {volume.shape} (slices, rows, columns)",
-            expected="equal shapes",
-            remedy="Take both files from the same release of the data set",
-        )
-    shift = np.abs(order.apply_to_affine(affine, values.shape) - volume.affine).max()
+    mask, affine = read_axial_mask(path, volume, image, labels=labels)
+    shift = np.abs(affine - volume.affine).max()
     if shift > 0.5 * min(volume.spacing_mm):
         log.warning("%s: its affine differs from the scan's by up to %.2f mm", path, shift)
     return mask
