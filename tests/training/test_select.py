@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundglass.datasets.folds import Fold, Folds, patient_folds, slice_split
-from groundglass.datasets.index import IndexRow, PreparedScan, read_index, save_prepared
+from groundglass.datasets.index import (
+    IndexRow,
+    PreparedScan,
+    read_index,
+    save_prepared,
+    write_index,
+)
 from groundglass.errors import DatasetError, SettingsError
 from groundglass.training.select import Selection, select_scans, split_rows
 from groundglass.training.settings import TrainSettings
@@ -47,6 +53,31 @@ def test_without_hold_out_all_are_trained_on(prepared: Path, values: dict[str, A
     chosen = select(prepared, values)
     assert names(chosen.train) == ["one", "three", "two", "well"]
     assert chosen.held_out == chosen.validation == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "stages"),
+    [
+        (
+            {"lesions_by": "none", "lesion_voxels": 0, "diagnosis": "findings"},
+            ["lesions", "direct"],
+        ),
+        ({"lungs_by": "none"}, ["lungs"]),
+    ],
+)
+def test_scans_whose_masks_nobody_drew_are_on_no_side(
+    prepared: Path, values: dict[str, Any], changes: dict[str, Any], stages: list[str]
+) -> None:
+    rows = [
+        replace(row, **changes) if row.scan_id == "three" else row for row in read_index(prepared)
+    ]
+    write_index(prepared, rows)
+    for stage in ("lungs", "lesions", "direct"):
+        recipe = {**values["recipe"], "stage": stage}
+        for held in ([], ["three"]):
+            chosen = select(prepared, values, stage=stage, recipe=recipe, hold_out=held)
+            seen = "three" in names(chosen.train) + names(chosen.held_out)
+            assert seen == (stage not in stages), (stage, held)
 
 
 def test_a_fold_of_patients_is_held_out_whole(prepared: Path, values: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from groundglass.training.checkpoint import RESULT_NAME, load_result, load_state
 from groundglass.training.loop import Progress, Trainer
 from groundglass.training.maps import load_map, save_map
 from groundglass.training.predict import ScanPredictor
-from groundglass.training.select import select_scans
+from groundglass.training.select import has_masks, select_scans
 from groundglass.training.settings import TrainSettings
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class StudyRuns:
         self.budget = budget
         self.seed = seed
         self._device, self._threads, self._tell = device, threads, tell
-        self.rows = read_index(index)
+        self.rows = [row for row in read_index(index) if has_masks(row, "lesions")]
         if not any(not row.is_healthy for row in self.rows):
             raise DatasetError(f"{index} has no scan with lesions", expected="a prepared data set")
 

@@ -38,6 +38,11 @@ def split_rows(
     )
 
 
+def has_masks(row: IndexRow, stage: str) -> bool:
+    """Whether a scan has the masks that `stage` learns and is judged by."""
+    return row.lungs_by != "none" if stage == "lungs" else row.lesions_are_known
+
+
 @dataclass(frozen=True)
 class Selection:
     """What a run trains on, what it stops early by, and what it never sees."""
@@ -50,6 +55,8 @@ class Selection:
 def select_scans(settings: TrainSettings) -> Selection:
     """Load the scans of `settings.index`, by side.
 
+    Scans without the masks that the stage learns are on no side: their lesions or lungs were never
+    drawn, and an empty mask would say that there are none.
     Held out are the scans of `hold_out` with their groups and the test side of `fold`; scans of
     a slice split are there twice, reduced to either side's slices.
     Raises: DatasetError where the index or a scan is missing, or the folds are of another index
@@ -58,7 +65,10 @@ def select_scans(settings: TrainSettings) -> Selection:
     """
     folder = Path(settings.index)
     rows = read_index(folder)
-    kept, held_rows = split_rows(rows, settings.hold_out)
+    kept, held_rows = (
+        [row for row in side if has_masks(row, settings.stage)]
+        for side in split_rows(rows, settings.hold_out)
+    )
     with ThreadPoolExecutor() as pool:  # decompression lets go of the interpreter
         held_out = list(pool.map(lambda row: load_prepared(folder, row), held_rows))
         loaded = list(pool.map(lambda row: load_prepared(folder, row), kept))
