@@ -59,7 +59,7 @@ def test_without_hold_out_all_are_trained_on(prepared: Path, values: dict[str, A
     ("changes", "stages"),
     [
         (
-            {"lesions_by": "none", "lesion_voxels": 0, "diagnosis": "findings"},
+            {"lesions_by": "none", "lesion_voxels": 0},
             ["lesions", "direct"],
         ),
         ({"lungs_by": "none"}, ["lungs"]),
