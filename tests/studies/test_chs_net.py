@@ -24,7 +24,12 @@ def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
         ("lesions", "patients"),
         ("lungs", "slices"),
         ("lesions", "slices"),
+        ("lesions", "patients"),  # mirrored slices too
     ]
+    assert [row.key for row in rows] == ["chs-net"] * 4 + ["flips"]
+    assert rows[4].train_slices == rows[1].train_slices
+    assert {row.trained_on for row in rows} == {"cpu"}
+    assert run_table(runs, 2, protocols=("slices",)) == rows[2:4]
     honest = rows[1]
     assert [scores.fold for scores in honest.folds] == [0, 1]
     assert {case.case_id for case in honest.cases} == {f"phantom_{n}" for n in range(1, 5)}

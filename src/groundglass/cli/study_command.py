@@ -20,7 +20,8 @@ def study(
         typer.Option("--figure", help="8: max against spectral pooling (14 comes with Table 2)"),
     ] = None,
     budget: Annotated[
-        str, typer.Option("--budget", help="tiny, cpu (about an hour on two cores) or full (GPU)")
+        str,
+        typer.Option("--budget", help="tiny, cpu (an hour on two cores), gpu (an hour) or full"),
     ] = "cpu",
     index: Annotated[
         Path | None,
@@ -38,6 +39,10 @@ def study(
         str | None,
         typer.Option("--folds", help="Patient folds to run, such as 0,1; else the budget's"),
     ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option("--protocol", help="Rows tested by patients, by slices (it leaks), or both"),
+    ] = "both",
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N")] = "cpu",
     threads: Annotated[
         int, typer.Option("--threads", min=0, help="CPU threads; 0: torch's own choice")
@@ -88,6 +93,7 @@ def study(
         device=device,
         threads=threads,
         seed=seed,
+        protocols=_protocols(protocol),
     )
     for path in run_and_write(request, tell=lambda text: typer.echo(text, err=True)):
         typer.echo(str(path))
@@ -108,6 +114,15 @@ def _figure(number: int, table: int | None, out: Path) -> Path:
     path = out / "figure-8.png"
     draw_pooling(path)
     return path
+
+
+def _protocols(name: str) -> tuple[str, ...]:
+    from groundglass.errors import SettingsError
+    from groundglass.studies.row import PROTOCOLS
+
+    if name != "both" and name not in PROTOCOLS:
+        raise SettingsError(f"protocol {name!r} is unknown", expected="patients, slices or both")
+    return tuple(PROTOCOLS) if name == "both" else (name,)
 
 
 def _folds(text: str | None, count: int) -> tuple[int, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from groundglass.metrics.aggregate import CaseScore
 from groundglass.networks.build import build_network
 from groundglass.studies.kept import keep_prediction
 from groundglass.studies.plan_chs_net import RowPlan, plan_of
-from groundglass.studies.row import FoldScores, Row, read_row, write_row
+from groundglass.studies.row import PROTOCOLS, FoldScores, Row, read_row, write_row
 from groundglass.studies.run_settings import Split
 from groundglass.studies.runs import RunResult, StudyRuns
 from groundglass.training.predict import score_scan
@@ -21,15 +22,24 @@ from groundglass.training.select import select_scans
 from groundglass.training.settings import TrainSettings
 
 
-def run_table(runs: StudyRuns, table: int, *, folds: tuple[int, ...] | None = None) -> list[Row]:
+def run_table(
+    runs: StudyRuns,
+    table: int,
+    *,
+    folds: tuple[int, ...] | None = None,
+    protocols: Collection[str] = tuple(PROTOCOLS),
+) -> list[Row]:
     """Train, predict and score every row of a table; rows that are stored are read.
 
     `folds`: those of the patient folds to run; left out, the budget's. The slice split has one.
+    `protocols`: rows of others are left out.
     Raises: SettingsError where there is no such table; DatasetError as the runs.
     """
     chosen = runs.budget.folds_of(table) if folds is None else folds
     rows = []
     for plan in plan_of(table):
+        if plan.protocol not in protocols:
+            continue
         numbers = chosen if plan.protocol == "patients" else (0,)
         parts = [_fold_row(runs, plan, runs.split(plan.protocol, n), table) for n in numbers]
         rows.append(_joined(parts))
@@ -50,7 +60,7 @@ def _fold_row(runs: StudyRuns, plan: RowPlan, split: Split, table: int) -> Row:
         lungs = None
         if run.recipe.stage == "lesions":
             lungs = runs.test_lungs(plan.lung_network, split, scan)
-        probability = predictor.probability(scan, lungs)
+        probability = predictor.probability(scan, lungs, flips=plan.flips)
         if scan.row.is_healthy:
             clean = clean.add(scan, probability >= run.recipe.threshold)
         else:
@@ -67,6 +77,7 @@ def _fold_row(runs: StudyRuns, plan: RowPlan, split: Split, table: int) -> Row:
         train_slices=run.slices,
         minutes=(run.seconds + extra) / 60,
         note=clean.note() if plan.target == "lesions" else "",
+        trained_on=run.device,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_row(path, row)
@@ -79,7 +90,8 @@ def row_path(runs: StudyRuns, plan: RowPlan, split: Split, table: int) -> Path:
     Table 2 has a larger budget than the others, so its rows are its own.
     """
     which = f"{plan.network}-{plan.loss}" if plan.loss else plan.network
-    name = f"{which}-{plan.mode}-{plan.target}{'-cascade' if table == 2 else ''}.json"
+    end = ("-cascade" if table == 2 else "") + ("-flips" if plan.flips else "")
+    name = f"{which}-{plan.mode}-{plan.target}{end}.json"
     return runs.folder / f"{split.protocol}-{split.fold}" / "rows" / name
 
 
@@ -132,7 +144,7 @@ def _semi_supervised(runs: StudyRuns, split: Split, half: RunResult) -> RunResul
     folder = pseudo_label_rounds(
         labelled, unlabelled, settings, rounds, half.folder.parent / "semi", start=half.folder
     )
-    return RunResult(folder, settings, 0.0, half.slices)
+    return RunResult(folder, settings, 0.0, half.slices, half.device)
 
 
 @dataclass(frozen=True)

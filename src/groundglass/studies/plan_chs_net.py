@@ -18,6 +18,7 @@ class RowPlan:
     """One row. `key` is the paper's row (see `paper_chs_net`), `network` a catalog name.
 
     `lungs`: the first stage's network, left out the same; `loss`: left out the network's own.
+    `flips`: the answers on a slice and on its mirror image are averaged.
     """
 
     key: str
@@ -28,6 +29,7 @@ class RowPlan:
     protocol: Protocol = "patients"
     lungs: str | None = None
     loss: str | None = None
+    flips: bool = False
 
     @property
     def lung_network(self) -> str:
@@ -37,10 +39,13 @@ class RowPlan:
 _ABLATION = (("bu", "BU"), ("bu-rib", "BU+RIB"), ("bu-rib-hp", "BU+RIB+HP"))
 
 PLANS: dict[int, tuple[RowPlan, ...]] = {
-    2: tuple(
-        RowPlan("chs-net", "CHS-Net", "raiu-net", target=target, protocol=protocol)
-        for protocol in ("patients", "slices")
-        for target in ("lungs", "lesions")
+    2: (
+        *(
+            RowPlan("chs-net", "CHS-Net", "raiu-net", target=target, protocol=protocol)
+            for protocol in ("patients", "slices")
+            for target in ("lungs", "lesions")
+        ),
+        RowPlan("flips", "CHS-Net, mirrored slices too", "raiu-net", flips=True),
     ),
     3: (
         RowPlan("miniseg", "MiniSeg", "miniseg", "direct"),

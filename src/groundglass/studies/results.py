@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from groundglass.studies.budget import Budget
+from groundglass.studies.budget import Budget, StageBudget
 from groundglass.studies.calibrate import write_calibration
 from groundglass.studies.cases_figure import write_cases_figures
 from groundglass.studies.chs_net import run_table
 from groundglass.studies.curves_figure import draw_curves
 from groundglass.studies.phantom_index import SOURCE as PHANTOM
-from groundglass.studies.row import Row
+from groundglass.studies.row import PROTOCOLS, Row
 from groundglass.studies.runs import StudyRuns
 from groundglass.studies.table import Conditions, write_table
 from groundglass.training.loop import CURVE
@@ -34,6 +34,7 @@ class StudyRequest:
     device: str
     threads: int
     seed: int
+    protocols: tuple[str, ...] = tuple(PROTOCOLS)
 
 
 def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list[Path]:
@@ -47,7 +48,7 @@ def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list
         seed=request.seed,
         tell=tell,
     )
-    rows = run_table(runs, request.table, folds=request.folds)
+    rows = run_table(runs, request.table, folds=request.folds, protocols=request.protocols)
     folds = request.folds or request.budget.folds_of(request.table)
     conditions = _conditions(request, runs, rows, folds)
     written = list(write_table(request.out, rows, conditions, table=request.table))
@@ -76,6 +77,8 @@ def _conditions(
         command += ["--index", request.index.name]
     if request.folds is not None:
         command += ["--folds", ",".join(map(str, request.folds))]
+    if len(request.protocols) < len(PROTOCOLS):
+        command += ["--protocol", *request.protocols]
     if request.seed:
         command += ["--seed", str(request.seed)]
     return Conditions(
@@ -84,7 +87,7 @@ def _conditions(
         is_phantom=PHANTOM in sources,
         folds=f"{', '.join(map(str, folds))} of {budget.fold_count} patient-grouped folds",
         seeds=(request.seed,),
-        hardware=_hardware(request.device),
+        hardware=_trained_on(rows, request.device) + _hardware(request.device),
         date=date.today().isoformat(),
         command=shlex.join(command),
         minutes=sum(row.minutes for row in rows),
@@ -102,10 +105,20 @@ def _conditions(
 def _spend(budget: Budget, table: int) -> str:
     lesions = budget.cascade_lesions if table == 2 else budget.lesions
     parts = [
-        f"{name} {one.slices:,} slices at {one.size[0]}x{one.size[1]}"
+        f"{name} {_sizes(one)}"
         for name, one in (("lungs", budget.lungs), ("lesions", lesions), ("direct", budget.direct))
     ]
     return f"Every row of a kind trains on equally many slices: {', '.join(parts)}."
+
+
+def _sizes(spend: StageBudget) -> str:
+    first = f"{spend.steps * spend.batch:,} slices at {spend.size[0]}x{spend.size[1]}"
+    if not spend.restart:
+        return first
+    if spend.final_size == spend.size:
+        return f"{spend.slices:,} slices at {spend.size[0]}x{spend.size[1]}"
+    rest = f"{spend.restart * spend.batch:,} at {spend.final_size[0]}x{spend.final_size[1]}"
+    return f"{first} and {rest}"
 
 
 def _curves(runs: StudyRuns, table: int, folds: Sequence[int]) -> dict[str, Path]:
@@ -118,6 +131,12 @@ def _curves(runs: StudyRuns, table: int, folds: Sequence[int]) -> dict[str, Path
     else:
         found = sorted(folder.glob("direct-*"))
     return {path.name: path / CURVE for path in found if (path / CURVE).exists()}
+
+
+def _trained_on(rows: Sequence[Row], device: str) -> str:
+    """Said where networks were trained on another kind of device than the one that tests them."""
+    others = {row.trained_on.split(":")[0] for row in rows} - {device.split(":")[0], ""}
+    return f"trained on {', '.join(sorted(others))}, tested on " if others else ""
 
 
 def _hardware(device: str) -> str:

@@ -43,7 +43,8 @@ class Row:
 
     `key` is stable and names the row of the paper (see `paper_chs_net`); `parameters` counts what
     was trained for this row; `train_slices` is the mean over its folds, `minutes` the time spent
-    on all of them. Protocol "slices" is the paper's split over slices, which leaks patients.
+    on all of them, on the device `trained_on` ("" in rows stored before it was noted). Protocol
+    "slices" is the paper's split over slices, which leaks patients.
     Raises: SettingsError where target or protocol is none; InputError where there is no fold, or
     a fold twice.
     """
@@ -57,6 +58,7 @@ class Row:
     train_slices: int
     minutes: float
     note: str = ""
+    trained_on: str = ""
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
@@ -100,6 +102,7 @@ def to_dict(row: Row) -> dict[str, Any]:
         "train_slices": row.train_slices,
         "minutes": row.minutes,
         "note": row.note,
+        "trained_on": row.trained_on,
         "folds": [
             {"fold": scores.fold, "cases": [_case_to_dict(case) for case in scores.cases]}
             for scores in row.folds
@@ -131,6 +134,7 @@ def from_dict(values: Mapping[str, Any]) -> Row:
             train_slices=int(values["train_slices"]),
             minutes=float(values["minutes"]),
             note=str(values["note"]),
+            trained_on=str(values.get("trained_on", "")),
         )
     except (KeyError, TypeError, ValueError, InputError, SettingsError) as error:
         raise DatasetError(

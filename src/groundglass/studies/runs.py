@@ -36,12 +36,16 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run: where it is, what it trained on, how long it took."""
+    """A finished run: where it is, what it trained on, how long it took, on which device.
+
+    The device of `settings` is the one asked for now; a stored run may be of another.
+    """
 
     folder: Path
     settings: TrainSettings
     seconds: float
     slices: int
+    device: str = ""
 
     def predictor(self) -> ScanPredictor:
         """Its network, ready to predict in float32."""
@@ -237,7 +241,8 @@ class StudyRuns:
             trainer.run(self._watch)
         stored = load_state(folder / RESULT_NAME)
         slices = sum(settings.phase_at(step)[0].batch for step in range(stored.step))
-        return RunResult(folder, settings, stored.seconds, slices)
+        device = str(stored.settings.get("device", ""))
+        return RunResult(folder, settings, stored.seconds, slices, device)
 
     def _watch(self, progress: Progress) -> None:
         if progress.step % 50 == 0 or progress.step == progress.total:
