@@ -63,6 +63,8 @@ def measure(
         if times[-1][1] - times[0][1] > seconds:
             raise _Done
 
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(select_scans(settings).train, settings, Path(folder))
         ready = time.perf_counter()
