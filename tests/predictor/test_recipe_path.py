@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -71,55 +72,64 @@ def scans(chest: Phantom) -> dict[str, tuple[Volume, PreparedScan]]:
     }
 
 
-def analyzed(make_cascade: MakeCascade, volume: Volume, lungs: np.ndarray):
+def analyzed(
+    make_cascade: MakeCascade,
+    volume: Volume,
+    lungs: np.ndarray,
+    recipes: dict[str, SliceRecipe],
+):
     """The batches that analysis gives to both networks, where `lungs` (D, S, S) were found."""
-    made = make_cascade(recipes=RECIPES, settings=CascadeSettings(lung_step_mm=0.0))
+    made = make_cascade(recipes=recipes, settings=CascadeSettings(lung_step_mm=0.0))
     made.cascade._clean = lambda probability, frames: (lungs.copy(), ())  # type: ignore[method-assign]
     found = made.cascade.segment(volume)
     return made.lungs.seen[:, 0], made.lesions.seen[:, 0], found
 
 
+@pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("domain", ["hu", "uint8"])
 def test_both_networks_see_in_analysis_what_training_shows(
-    make_cascade: MakeCascade, chest: Phantom, domain: str
+    make_cascade: MakeCascade, chest: Phantom, domain: str, masked: bool
 ) -> None:
     volume, scan = scans(chest)[domain]
-    lungs, lesions, found = analyzed(make_cascade, volume, scan.lungs)
+    recipes = {**RECIPES, "lesions": replace(RECIPES["lesions"], mask_outside=masked)}
+    lungs, lesions, found = analyzed(make_cascade, volume, scan.lungs, recipes)
     assert found.was_equalized == (domain == "uint8")
     plain = {
         stage: [
             frame_image(frame, recipe, is_hu=scan.is_hu, is_equalized=not scan.is_hu)
             for frame in scan.image
         ]
-        for stage, recipe in RECIPES.items()
+        for stage, recipe in recipes.items()
     }
     trained = np.stack([lung_input(image, RECIPES["lungs"]) for image in plain["lungs"]])
     assert np.array_equal(lungs, trained)
     box = LungBox.around(scan.lungs.any(axis=0), RECIPES["lesions"])
     with_lung = np.flatnonzero(scan.lungs.any(axis=(1, 2)))
     trained = np.stack(
-        [lesion_input(plain["lesions"][d], scan.lungs[d], box, RECIPES["lesions"])
+        [lesion_input(plain["lesions"][d], scan.lungs[d], box, recipes["lesions"])
          for d in with_lung]
     )  # fmt: skip
     assert np.array_equal(lesions, trained)
     assert np.ptp(lesions) > 2
+    dark = lesions.min()
+    outside = [box.crop(np.uint8(255) * (scan.lungs[d] == 0)) == 255 for d in with_lung]
+    far = np.stack([cv2.erode(one.astype(np.uint8), np.ones((9, 9))) for one in outside]) > 0
+    assert (lesions[far] == dark).all() == masked  # what lies around the lungs is shown, or not
 
 
 @pytest.mark.parametrize(
-    "stage",
-    [
-        "lungs",
-        "lesions",
-    ],
+    ("stage", "masked"), [("lungs", True), ("lesions", True), ("lesions", False)]
 )
-def test_training_without_anything_random_shows_it_too(chest: Phantom, stage: str) -> None:
+def test_training_without_anything_random_shows_it_too(
+    chest: Phantom, stage: str, masked: bool
+) -> None:
     """Training warps each sample, so it rounds in another place: a gray level at most."""
     _, scan = scans(chest)["uint8"]
     d = int(scan.lungs.any(axis=(1, 2)).argmax()) + 1
     one = PreparedScan(
         scan.row, scan.image[d : d + 1], scan.lungs[d : d + 1], scan.lesions[d : d + 1]
     )
-    recipe = replace(RECIPES[stage], mask_margin=0)
+    recipe = replace(RECIPES[stage], mask_margin=0, mask_outside=masked)
     settings = TrainSettings.model_validate(
         {
             "name": "plain",

@@ -41,6 +41,7 @@ def small() -> Budget:
         fold_count=2,
         base=2,
         pseudo_rounds=1,
+        context=spend,
         description="for tests",
     )
 

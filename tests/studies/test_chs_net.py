@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
-from groundglass.errors import DatasetError
+from groundglass.errors import DatasetError, SettingsError
 from groundglass.studies import chs_net
 from groundglass.studies.budget import Budget
 from groundglass.studies.calibrate import write_calibration
@@ -24,10 +25,12 @@ def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
         ("lesions", "patients"),
         ("lungs", "slices"),
         ("lesions", "slices"),
-        ("lesions", "patients"),  # mirrored slices too
+        *[("lesions", "patients")] * 3,  # options of ours
     ]
-    assert [row.key for row in rows] == ["chs-net"] * 4 + ["flips"]
+    assert [row.key for row in rows] == [*["chs-net"] * 4, "flips", "context", "context-flips"]
     assert rows[4].train_slices == rows[1].train_slices
+    assert rows[5].train_slices == rows[6].train_slices == 2 * rows[1].train_slices
+    assert rows[5].parameters == rows[1].parameters
     assert {row.trained_on for row in rows} == {"cpu"}
     assert run_table(runs, 2, protocols=("slices",)) == rows[2:4]
     honest = rows[1]
@@ -35,6 +38,25 @@ def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
     assert {case.case_id for case in honest.cases} == {f"phantom_{n}" for n in range(1, 5)}
     assert "lesion-free test scan" in honest.note
     assert honest.parameters == 2 * rows[0].parameters
+
+
+def test_a_budget_without_context_leaves_those_rows_out(
+    phantom_index: Path, study_folder: Path, small: Budget
+) -> None:
+    plain = replace(small, context=None)
+    runs = StudyRuns(phantom_index, study_folder, plain, threads=1, tell=lambda text: None)
+    assert {row.key for row in run_table(runs, 2)} == {"chs-net", "flips"}
+    with pytest.raises(SettingsError, match="budget small trains no network with context"):
+        runs.context("raiu-net", runs.split("patients", 0))
+
+
+def test_context_goes_on_from_the_masked_network(runs: StudyRuns) -> None:
+    split = runs.split("patients", 0)
+    run = runs.context("raiu-net", split)
+    masked = runs.lesions("raiu-net", split, runs.budget.cascade_lesions)
+    assert run.settings.start_from == str(masked.folder)
+    assert not run.recipe.mask_outside
+    assert masked.recipe.mask_outside
 
 
 def test_rows_on_the_disk_are_read(runs: StudyRuns, monkeypatch: pytest.MonkeyPatch) -> None:

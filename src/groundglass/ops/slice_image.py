@@ -117,7 +117,7 @@ def lesion_input(
     sharp edge at every scale. Shape: (S, S) uint8, (S, S) -> float32 (network H, network W).
     """
     if not recipe.mask_outside:
-        return normalize(box.crop(image), recipe)
+        return normalize(box.crop(image, border=cv2.BORDER_REPLICATE), recipe)
     grown = grown_mask(lungs > 0, recipe.mask_margin)
     shown = (box.crop(grown * np.uint8(255)) > 127).astype(np.uint8)
     return normalize(box.crop(image) * shown, recipe)
@@ -174,14 +174,14 @@ class LungBox:
             corner_top, corner_left = np.floor(corner_top), np.floor(corner_left)
         return cls(float(corner_top), float(corner_left), float(scale), size)
 
-    def crop(self, image: np.ndarray) -> np.ndarray:
-        """Frame image (S, S) -> (network H, network W), zero outside the frame."""
+    def crop(self, image: np.ndarray, *, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+        """Frame image (S, S) -> (network H, network W); outside the frame zero, or as `border`."""
         return cv2.warpAffine(
             image,
             self._matrix(),
             (self.size[1], self.size[0]),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT,
+            borderMode=border,
         )
 
     def paste(self, cropped: np.ndarray, frame_size: int) -> np.ndarray:

@@ -58,6 +58,7 @@ class Budget:
     base: int = 16
     validate_every: int = 0
     pseudo_rounds: int = 3
+    context: StageBudget | None = None
     is_long: bool = False
     description: str = ""
 
@@ -81,6 +82,7 @@ BUDGETS = {
             fold_count=2,
             base=4,
             pseudo_rounds=2,
+            context=StageBudget((32, 48), 6, 4),
             description="a check that everything runs: networks of a quarter of their width, a "
             "dozen steps; its figures mean nothing",
         ),
@@ -106,9 +108,10 @@ BUDGETS = {
             direct=StageBudget((104, 104), 750, 32, restart=350, restart_size=(208, 208)),
             folds=(0, 1, 2, 3, 4),
             cascade_folds=(0, 1, 2, 3, 4),
+            context=StageBudget((112, 144), 400, 8, lr=2e-3),
             is_long=True,
-            description="Table 2 in some ten minutes of one data center GPU: the sizes of the "
-            "shipped networks, some hundred passes over the slices, all folds, one seed",
+            description="Table 2 in some fifteen minutes of one data center GPU: small slices "
+            "first, some seventy passes over the slices, all folds, one seed",
         ),
         Budget(
             name="full",

@@ -18,19 +18,24 @@ from groundglass.metrics.calibration import (
 from groundglass.metrics.operating_point import operating_point
 from groundglass.studies.chs_net import row_path
 from groundglass.studies.kept import kept_predictions
-from groundglass.studies.plan_chs_net import RowPlan, plan_of
+from groundglass.studies.plan_chs_net import RowPlan, lesion_plan
 from groundglass.studies.runs import StudyRuns
 from groundglass.training.reliability_plot import draw_reliability
 
 
-def write_calibration(runs: StudyRuns, folds: Sequence[int], out: Path) -> list[Path]:
-    """Write `calibration.json` and `reliability.png` of Table 2's lesion network.
+def write_calibration(
+    runs: StudyRuns, folds: Sequence[int], out: Path, *, key: str = "chs-net"
+) -> list[Path]:
+    """Write `calibration.json` and `reliability.png` of a lesion row of Table 2.
+
+    `key`: the row; other rows than the paper's have their key in the files' names.
 
     Every pixel inside the predicted lungs of every test scan with lesions, each predicted by a
     network that was not trained on the patient.
     Raises: DatasetError where predictions are missing.
     """
-    plan = next(p for p in plan_of(2) if p.target == "lesions" and p.protocol == "patients")
+    plan = lesion_plan(key)
+    end = "" if key == "chs-net" else f"-{key}"
     patients, outside = _histograms(runs, plan, folds)
     sources = sorted({row.source for row in runs.rows if not row.is_healthy})
     record = calibration_record(
@@ -40,11 +45,11 @@ def write_calibration(runs: StudyRuns, folds: Sequence[int], out: Path) -> list[
     )
     point = operating_point(patients, outside, temperature=record["temperature"])
     document: dict[str, Any] = {**record, "operating_point": asdict(point), "folds": list(folds)}
-    target = out / "calibration.json"
+    target = out / f"calibration{end}.json"
     partial = target.with_name(f".{target.name}.partial")
     partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     partial.replace(target)
-    picture = out / "reliability.png"
+    picture = out / f"reliability{end}.png"
     whole = sum(patients.values(), LogitHistogram.empty())
     curves = {
         "as trained": Reliability.of(whole),

@@ -13,7 +13,7 @@ from groundglass.evaluation.figures import CasePanel, SizePoints, draw_cases, dr
 from groundglass.metrics.overlap import Confusion, slice_confusions
 from groundglass.studies.chs_net import row_path
 from groundglass.studies.kept import kept_predictions
-from groundglass.studies.plan_chs_net import plan_of
+from groundglass.studies.plan_chs_net import lesion_plan
 from groundglass.studies.runs import StudyRuns
 
 _CASES = 6
@@ -27,13 +27,18 @@ class _Slice:
     confusion: Confusion
 
 
-def write_cases_figures(runs: StudyRuns, folds: Sequence[int], out: Path) -> list[Path]:
-    """Write `cases.png` and `dice-by-size.png` of Table 2's lesions on the patient folds.
+def write_cases_figures(
+    runs: StudyRuns, folds: Sequence[int], out: Path, *, key: str = "chs-net"
+) -> list[Path]:
+    """Write `cases.png` and `dice-by-size.png` of a lesion row of Table 2, on the patient folds.
+
+    `key`: the row; other rows than the paper's have their key in the files' names.
 
     Shown is each case's slice with the most lesion, of the cases with the lowest and the highest
     Dice over the whole case: chosen by rule, not by eye. Masks are those at probability one half.
     """
-    plan = next(p for p in plan_of(2) if p.target == "lesions" and p.protocol == "patients")
+    plan = lesion_plan(key)
+    end = "" if key == "chs-net" else f"-{key}"
     chosen: list[tuple[float, _Slice]] = []
     sizes: dict[str, tuple[list[float], list[float]]] = {"slices": ([], []), "cases": ([], [])}
     for number in folds:
@@ -52,7 +57,7 @@ def write_cases_figures(runs: StudyRuns, folds: Sequence[int], out: Path) -> lis
                 chosen.append((total.dice, _Slice(scan, d, masks[d], pairs[d])))
     chosen.sort(key=lambda one: one[0])
     ends = chosen if len(chosen) <= _CASES else chosen[: _CASES // 2] + chosen[-(_CASES // 2) :]
-    cases, by_size = out / "cases.png", out / "dice-by-size.png"
+    cases, by_size = out / f"cases{end}.png", out / f"dice-by-size{end}.png"
     draw_cases(
         cases,
         [_panel(one, dice) for dice, one in ends],

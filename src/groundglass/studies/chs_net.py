@@ -38,7 +38,7 @@ def run_table(
     chosen = runs.budget.folds_of(table) if folds is None else folds
     rows = []
     for plan in plan_of(table):
-        if plan.protocol not in protocols:
+        if plan.protocol not in protocols or (plan.mode == "context" and not runs.budget.context):
             continue
         numbers = chosen if plan.protocol == "patients" else (0,)
         parts = [_fold_row(runs, plan, runs.split(plan.protocol, n), table) for n in numbers]
@@ -99,6 +99,12 @@ def _train(runs: StudyRuns, plan: RowPlan, split: Split, *, big: bool) -> tuple[
     """The run that gives the row's masks, and the seconds that others spent for it."""
     if plan.target == "lungs":
         return runs.lungs(plan.network, split), 0.0
+    if plan.mode == "context":
+        first = runs.lungs(plan.lung_network, split)
+        masked = runs.lesions(plan.network, split, runs.budget.cascade_lesions)
+        run = runs.context(plan.network, split)
+        run = replace(run, slices=run.slices + masked.slices)
+        return run, first.seconds + masked.seconds
     if plan.mode == "hierarchical":
         budget = runs.budget
         spend = budget.cascade_lesions if big else budget.lesions
@@ -182,7 +188,8 @@ def _parameters(runs: StudyRuns, plan: RowPlan) -> int:
     else:
         network = build_network(plan.network, base=base)
         count = sum(weight.numel() for weight in network.parameters())
-    return 2 * count if plan.mode == "hierarchical" and plan.target == "lesions" else count
+    is_cascade = plan.mode in ("hierarchical", "context") and plan.target == "lesions"
+    return 2 * count if is_cascade else count
 
 
 def _joined(parts: list[Row]) -> Row:

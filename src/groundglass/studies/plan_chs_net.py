@@ -8,8 +8,9 @@ from typing import Literal
 from groundglass.errors import SettingsError
 from groundglass.studies.row import Protocol, Target
 
-Mode = Literal["hierarchical", "direct", "half", "semi"]
-"""hierarchical: lungs, then lesions inside them. direct: lesions from the whole slice. half:
+Mode = Literal["hierarchical", "context", "direct", "half", "semi"]
+"""hierarchical: lungs, then lesions inside them. context: the same, but the second stage is shown
+what lies around the lungs too. direct: lesions from the whole slice. half:
 direct, with half of the training patients. semi: the same half, then pseudo labels on the other."""
 
 
@@ -46,6 +47,8 @@ PLANS: dict[int, tuple[RowPlan, ...]] = {
             for target in ("lungs", "lesions")
         ),
         RowPlan("flips", "CHS-Net, mirrored slices too", "raiu-net", flips=True),
+        RowPlan("context", "CHS-Net, box unmasked", "raiu-net", "context"),
+        RowPlan("context-flips", "the same, mirrored too", "raiu-net", "context", flips=True),
     ),
     3: (
         RowPlan("miniseg", "MiniSeg", "miniseg", "direct"),
@@ -86,3 +89,12 @@ def plan_of(table: int) -> tuple[RowPlan, ...]:
             remedy="Table 1, the data, is printed by: groundglass audit INDEX",
         )
     return PLANS[table]
+
+
+def lesion_plan(key: str) -> RowPlan:
+    """The row of Table 2 called `key`, for lesions on patient folds."""
+    return next(
+        plan
+        for plan in plan_of(2)
+        if (plan.key, plan.target, plan.protocol) == (key, "lesions", "patients")
+    )

@@ -58,9 +58,11 @@ def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list
         title = f"training loss, fold {folds[0]}"
         draw_curves(path, curves, title=title, is_phantom=conditions.is_phantom)
         written.append(path)
-    if request.table == 2:
-        written += write_cases_figures(runs, folds, request.out)
-        written += write_calibration(runs, folds, request.out)
+    ran = {row.key for row in rows if row.target == "lesions" and row.protocol == "patients"}
+    for key in ("chs-net", "context") if request.table == 2 else ():
+        if key in ran:
+            written += write_cases_figures(runs, folds, request.out, key=key)
+            written += write_calibration(runs, folds, request.out, key=key)
     return written
 
 
@@ -93,7 +95,8 @@ def _conditions(
         minutes=sum(row.minutes for row in rows),
         notes=(
             _spend(budget, request.table),
-            "Networks are compared as they are: no clean-up of lesions, no flips, threshold 0.5; "
+            "Networks are compared as they are: no clean-up of lesions, threshold 0.5, mirrored "
+            "slices only where a row says so; "
             "the lungs that a second stage is shown are cleaned as the product's are. "
             "Lesion-free scans train, and are in no test figure; what was called on them is "
             "noted at the rows.",

@@ -133,3 +133,38 @@ def run_settings(
         sampler="device" if place.device.startswith("cuda") else "host",
         cuda_graph=place.device.startswith("cuda"),
     )
+
+
+def context_settings(
+    place: RunPlace, network: str, spend: StageBudget, start: Path
+) -> TrainSettings:
+    """A short run that goes on from a finished second stage, with the whole box shown to it.
+
+    What is learned about lesions stays; where they stand out from the chest wall is new.
+    """
+    recipe = {"stage": "lesions", "network_size": spend.size, "mask_outside": False}
+    first = Phase(
+        size=spend.size, steps=spend.steps, batch=spend.batch, lr=spend.lr, lr_end=1e-5,
+        warmup=min(20, spend.steps // 4),
+    )  # fmt: skip
+    return TrainSettings(
+        name=f"context-{network}-{place.split.protocol}-{place.split.fold}",
+        stage="lesions",
+        index=str(place.index),
+        folds=str(place.split.file),
+        fold=place.split.fold,
+        network=network,
+        base=place.budget.base,
+        phases=(first,),
+        recipe=recipe,
+        augment=LONG_AUGMENT if place.budget.is_long else AUGMENT,
+        start_from=str(start),
+        weight_decay=0.05,
+        ema=0.98,
+        healthy_share=0.12,
+        seed=place.seed,
+        checkpoint_every=max(10, min(50, spend.steps // 4)),
+        threads=place.threads,
+        device=place.device,
+        mixed_precision="auto",
+    )

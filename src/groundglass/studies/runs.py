@@ -18,7 +18,7 @@ from groundglass.predictor.cascade import USUAL_FIELD_MM, USUAL_LENGTH_MM
 from groundglass.recipe import SliceRecipe
 from groundglass.studies.budget import Budget, StageBudget
 from groundglass.studies.row import Protocol
-from groundglass.studies.run_settings import RunPlace, Split, run_settings
+from groundglass.studies.run_settings import RunPlace, Split, context_settings, run_settings
 from groundglass.training.checkpoint import RESULT_NAME, load_result, load_state
 from groundglass.training.loop import Progress, Trainer
 from groundglass.training.maps import load_map, save_map
@@ -144,6 +144,18 @@ class StudyRuns:
             settings = settings.model_copy(update={"loss": loss})
         which = f"{network}-{loss}" if loss else network
         return self._train(settings, split, f"lesions-{which}-{_size(spend)}")
+
+    def context(self, network: str, split: Split) -> RunResult:
+        """The second stage, trained on with the whole box shown; see `Budget.context`.
+
+        Raises: SettingsError where the budget has none.
+        """
+        spend = self.budget.context
+        if spend is None:
+            raise SettingsError(f"budget {self.budget.name} trains no network with context")
+        start = self.lesions(network, split, self.budget.cascade_lesions)
+        settings = context_settings(self._place(split), network, spend, start.folder)
+        return self._train(settings, split, f"context-{network}-{_size(spend)}")
 
     def direct(self, network: str, split: Split, *, half: bool = False) -> RunResult:
         """Lesions without a lung stage; `half`: trained on the first half of the patients."""

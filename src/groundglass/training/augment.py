@@ -86,14 +86,12 @@ def random_grid(
 
     `always`: at least one of them, in their proportion, where the settings have any.
     """
-    again, coarse = rng.random() < settings.second_clahe, rng.random() < settings.coarse
-    if always and not (again or coarse):
-        total = settings.second_clahe + settings.coarse
-        again = total > 0 and rng.random() * total < settings.second_clahe
-        coarse = total > 0 and not again
-    if again:
+    total = settings.second_clahe + settings.coarse
+    forced = rng.random() * total if always and total else None
+    again = forced is not None and forced < settings.second_clahe
+    if rng.random() < settings.second_clahe or again:
         image = equalize(image, float(rng.uniform(1.0, 5.0)), int(rng.integers(2, 9)))
-    if coarse:
+    if rng.random() < settings.coarse or (forced is not None and not again):
         factor = rng.uniform(0.35, 0.9)
         small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         image = cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
