@@ -28,6 +28,22 @@ def test_a_tiny_table_says_that_it_shows_phantoms(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "table-2.md").read_text(encoding="utf-8") == page
 
 
+@pytest.mark.parametrize("table", [1, 3])
+def test_a_tiny_table_of_ta_segnet(tmp_path: Path, table: int) -> None:
+    command = ["study", "ta-segnet", "--table", str(table), "--budget", "tiny", "--threads", "1"]
+    command += ["--work", str(tmp_path / "work"), "-o", str(tmp_path / "out")]
+    first = RUNNER.invoke(app, command, catch_exceptions=False)
+    assert first.exit_code == 0, first.output
+    page = (tmp_path / "out" / f"table-{table}.md").read_text(encoding="utf-8")
+    assert "phantom" in page.lower()
+    assert "not on the paper's data" in page
+    assert f"`groundglass study ta-segnet --table {table} --budget tiny`" in page
+    for end in (".csv", ".png", "-curves.png", "-fig-8.png"):
+        assert (tmp_path / "out" / f"table-{table}{end}").stat().st_size > 0
+    again = RUNNER.invoke(app, command, catch_exceptions=False)
+    assert "fold" not in again.stderr  # nothing is trained twice
+
+
 def test_figure_8(tmp_path: Path) -> None:
     result = RUNNER.invoke(
         app, ["study", "chs-net", "--figure", "8", "-o", str(tmp_path)], catch_exceptions=False
@@ -45,6 +61,9 @@ def test_figure_8(tmp_path: Path) -> None:
         (["chs-net", "--table", "2", "--budget", "cpu"], "budget cpu needs data"),
         (["chs-net", "--table", "2", "--budget", "tiny", "--folds", "0,9"], "--folds is '0,9'"),
         (["chs-net", "--figure", "14"], "written with --table 2"),
+        (["ta-segnet"], "expected --table 1, 2 or 3"),
+        (["ta-segnet", "--table", "4", "--budget", "tiny"], "table is 4; expected 1, 2 or 3"),
+        (["ta-segnet", "--figure", "8"], "written with --table 1 and --table 3"),
     ],
 )
 def test_wrong_usage_is_named(arguments: list[str], message: str) -> None:

@@ -26,7 +26,9 @@ def made_row(
     return Row(key, key.upper(), target, protocol, 2305705, scores, 812, 12.34, note)
 
 
-def made_conditions(*, is_phantom: bool = False) -> Conditions:
+def made_conditions(
+    *, is_phantom: bool = False, study: str = "chs-net", notice: str = ""
+) -> Conditions:
     return Conditions(
         budget="tiny: a check",
         data="4 scans",
@@ -38,4 +40,6 @@ def made_conditions(*, is_phantom: bool = False) -> Conditions:
         command="groundglass study chs-net --table 5 --budget tiny",
         minutes=61.25,
         notes=("A note of its own.",),
+        study=study,
+        notice=notice,
     )

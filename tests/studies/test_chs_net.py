@@ -9,12 +9,12 @@ import pytest
 from scipy.special import expit
 
 from groundglass.errors import DatasetError, SettingsError
-from groundglass.studies import chs_net
+from groundglass.studies import row_runs
 from groundglass.studies.budget import Budget
 from groundglass.studies.calibrate import write_calibration
-from groundglass.studies.chs_net import row_path, run_table
 from groundglass.studies.kept import keep_prediction, kept_predictions
 from groundglass.studies.plan_chs_net import plan_of
+from groundglass.studies.row_runs import lacking, row_path, run_table
 from groundglass.studies.runs import StudyRuns
 
 
@@ -41,11 +41,13 @@ def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
 
 
 def test_a_budget_without_context_leaves_those_rows_out(
-    phantom_index: Path, study_folder: Path, small: Budget
+    phantom_index: Path, tmp_path: Path, small: Budget
 ) -> None:
     plain = replace(small, context=None)
-    runs = StudyRuns(phantom_index, study_folder, plain, threads=1, tell=lambda text: None)
-    assert {row.key for row in run_table(runs, 2)} == {"chs-net", "flips"}
+    runs = StudyRuns(phantom_index, tmp_path, plain, threads=1, tell=lambda text: None)
+    rows = run_table(runs, 2, folds=(0,), protocols=("patients",))
+    assert [row.key for row in rows] == ["chs-net", "chs-net", "flips"]
+    assert "budget small trains no network with context" in lacking(plan_of(2)[-1], plain)
     with pytest.raises(SettingsError, match="budget small trains no network with context"):
         runs.context("raiu-net", runs.split("patients", 0))
 
@@ -61,14 +63,14 @@ def test_context_goes_on_from_the_masked_network(runs: StudyRuns) -> None:
 
 def test_rows_on_the_disk_are_read(runs: StudyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run_table(runs, 2)
-    monkeypatch.setattr(chs_net, "_train", None)
+    monkeypatch.setattr(row_runs, "_train", None)
     assert run_table(runs, 2) == first
 
 
 def test_predictions_are_kept_inside_the_lungs_shown(runs: StudyRuns) -> None:
     run_table(runs, 2, folds=(0,))
     plan = plan_of(2)[1]
-    folder = row_path(runs, plan, runs.split("patients", 0), 2).with_suffix("")
+    folder = row_path(runs, plan, runs.split("patients", 0)).with_suffix("")
     kept = list(kept_predictions(folder))
     scans = {s.row.scan_id: s for s in runs.test_scans(runs.split("patients", 0))}
     assert {one.scan_id for one in kept} == {i for i, s in scans.items() if not s.row.is_healthy}
@@ -83,8 +85,8 @@ def test_predictions_are_kept_inside_the_lungs_shown(runs: StudyRuns) -> None:
 def test_semi_supervision_learns_from_patients_without_their_labels(runs: StudyRuns) -> None:
     plans = {plan.key: plan for plan in plan_of(3)}
     split = runs.split("patients", 0)
-    half = chs_net._fold_row(runs, plans["inf-net-half"], split, 3)
-    semi = chs_net._fold_row(runs, plans["semi-inf-net"], split, 3)
+    half = row_runs._fold_row(runs, plans["inf-net-half"], split)
+    semi = row_runs._fold_row(runs, plans["semi-inf-net"], split)
     assert half.parameters == semi.parameters
     assert semi.minutes >= half.minutes
     assert (runs.folder / "patients-0" / "semi").is_dir()
@@ -105,7 +107,7 @@ def test_calibration_comes_from_the_predictions_kept(
                 continue
             logits = np.where(scan.lesions > 0, 4.0, -4.0) + rng.normal(0, 4, scan.image.shape)
             chance = (expit(logits) * scan.lungs).astype(np.float32)
-            folder = row_path(runs, plan, split, 2).with_suffix("")
+            folder = row_path(runs, plan, split).with_suffix("")
             keep_prediction(folder, scan, chance, scan.lungs)
     document, picture = write_calibration(runs, (0, 1), tmp_path)
     found = json.loads(document.read_text())

@@ -42,7 +42,7 @@ def test_another_table_is_refused() -> None:
 def test_budgets_name_folds_that_exist() -> None:
     for budget in BUDGETS.values():
         for table in PLANS:
-            assert set(budget.folds_of(table)) <= set(range(budget.fold_count))
+            assert set(budget.folds_of(plan_of(table))) <= set(range(budget.fold_count))
 
 
 def test_an_unknown_budget_is_refused() -> None:

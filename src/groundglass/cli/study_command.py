@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from groundglass.studies.registry import Study
 
 
 def study(
     name: Annotated[
-        str, typer.Argument(help="The paper: chs-net", metavar="STUDY", show_default=False)
+        str,
+        typer.Argument(help="The paper: chs-net or ta-segnet", metavar="STUDY", show_default=False),
     ],
     table: Annotated[
-        int | None, typer.Option("--table", help="Table of the paper: 2, 3, 4 or 5")
+        int | None,
+        typer.Option("--table", help="Table of the paper: chs-net 2 to 5, ta-segnet 1 to 3"),
     ] = None,
     figure: Annotated[
         int | None,
-        typer.Option("--figure", help="8: max against spectral pooling (14 comes with Table 2)"),
+        typer.Option("--figure", help="chs-net, 8: max against spectral pooling"),
     ] = None,
     budget: Annotated[
         str,
@@ -29,11 +34,11 @@ def study(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Results; left out: studies/chs-net-BUDGET/results"),
+        typer.Option("--out", "-o", help="Results; left out: studies/STUDY-BUDGET/results"),
     ] = None,
     work: Annotated[
         Path | None,
-        typer.Option("--work", help="Runs, kept to go on from; left out: studies/chs-net-BUDGET"),
+        typer.Option("--work", help="Runs, kept to go on from; left out: studies/STUDY-BUDGET"),
     ] = None,
     folds: Annotated[
         str | None,
@@ -55,24 +60,25 @@ def study(
     """
     from groundglass.errors import MissingExtraError, SettingsError
 
-    if name != "chs-net":
-        raise SettingsError(f"study {name!r} is unknown", expected="chs-net")
+    chosen_study = _study(name)
     try:
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("torch", "train", "A study") from error
-    place = work or Path("studies") / f"chs-net-{budget}"
+    place = work or Path("studies") / f"{name}-{budget}"
     if figure is not None:
-        typer.echo(str(_figure(figure, table, out or place / "results")))
+        typer.echo(str(_figure(chosen_study, figure, table, out or place / "results")))
         return
     if table is None:
-        raise SettingsError("no table is asked for", expected="--table 2, 3, 4 or 5, or --figure 8")
+        figures = ", or --figure 8" if chosen_study.has_cascade else ""
+        raise SettingsError(
+            "no table is asked for", expected=f"--table {chosen_study.tables}{figures}"
+        )
     from groundglass.studies.budget import find_budget
     from groundglass.studies.phantom_index import write_phantom_index
-    from groundglass.studies.plan_chs_net import plan_of
     from groundglass.studies.results import StudyRequest, run_and_write
 
-    plan_of(table)
+    chosen_study.plan_of(table)
     chosen = find_budget(budget)
     numbers = _folds(folds, chosen.fold_count)
     if index is None:
@@ -84,6 +90,7 @@ def study(
             )
         index = write_phantom_index(place / "phantoms", patients=4, slices=8)
     request = StudyRequest(
+        study=chosen_study,
         table=table,
         budget=chosen,
         index=index,
@@ -99,14 +106,20 @@ def study(
         typer.echo(str(path))
 
 
-def _figure(number: int, table: int | None, out: Path) -> Path:
+def _study(name: str) -> Study:
+    from groundglass.studies.registry import find_study
+
+    return find_study(name)
+
+
+def _figure(study: Study, number: int, table: int | None, out: Path) -> Path:
     """Draw a figure of the paper that needs no training; its path."""
     from groundglass.errors import SettingsError
 
-    if number != 8 or table is not None:
+    if study.name != "chs-net" or number != 8 or table is not None:
         raise SettingsError(
             f"--figure is {number}" + ("" if table is None else f" with --table {table}"),
-            expected="--figure 8 alone; Fig. 14 is written with --table 2",
+            expected=study.figures,
         )
     from groundglass.studies.pooling_figure import draw_pooling
 

@@ -65,7 +65,7 @@ def draw_cases(path: Path, panels: Sequence[CasePanel], *, heading: str = "") ->
     shape = panels[0].reference.shape
     height = 2.1 * min(max(panels[0].aspect * shape[0] / shape[1], 0.4), 2.0)
     size = (max(2.1 * columns + 0.3, 5.5), (height * len(rows) + 0.75) * bands + 0.8)
-    figure = _figure(size)
+    figure = new_figure(size)
     grid = figure.subplots(bands * len(rows), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -88,7 +88,7 @@ def draw_cases(path: Path, panels: Sequence[CasePanel], *, heading: str = "") ->
     if heading:
         figure.suptitle(heading, fontsize=10)
     _legend(figure)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_dice_by_size(path: Path, series: Sequence[SizePoints], *, heading: str = "") -> None:
@@ -101,7 +101,7 @@ def draw_dice_by_size(path: Path, series: Sequence[SizePoints], *, heading: str 
     filled = [one for one in series if len(one.sizes)]
     if not filled:
         raise InputError("there is no point to draw", expected="one size with its Dice")
-    figure = _figure((4.2 * len(filled) + 0.4, 3.8))
+    figure = new_figure((4.2 * len(filled) + 0.4, 3.8))
     grid: Any = figure.subplots(1, len(filled), squeeze=False, sharey=True)
     for number, (axes, one) in enumerate(zip(grid[0], filled, strict=True)):
         sizes, dice = np.asarray(one.sizes, float), np.asarray(one.dice, float)
@@ -119,7 +119,7 @@ def draw_dice_by_size(path: Path, series: Sequence[SizePoints], *, heading: str 
     grid[0][0].set_ylabel("Dice")
     if heading:
         figure.suptitle(heading, fontsize=10)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _check(panels: Sequence[CasePanel]) -> None:
@@ -140,7 +140,8 @@ def _medians(sizes: np.ndarray, dice: np.ndarray) -> tuple[list[float], list[flo
     return [float(np.median(sizes[p])) for p in parts], [float(np.median(dice[p])) for p in parts]
 
 
-def _figure(size: tuple[float, float]) -> Figure:
+def new_figure(size: tuple[float, float]) -> Figure:
+    """An empty figure, laid out by constraints. Raises: MissingExtraError without matplotlib."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -199,7 +200,7 @@ def _legend(figure: Figure) -> None:
     )  # fmt: skip
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     """Write the figure with 256 colors: gray slices with a few hues, a quarter of the bytes."""
     from io import BytesIO
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groundglass.errors import SettingsError
+from groundglass.studies.plan import RowPlan
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,13 @@ class Budget:
     """What every row of a table gets.
 
     `folds` and `cascade_folds` say which of the five folds are run: the first for the tables that
-    compare networks (3 to 5), the second for Table 2, which is about CHS-Net alone and gets
+    compare networks, the second for CHS-Net's Table 2, which is about one network alone and gets
     `cascade_lesions` for its second stage. `lung_half`: the two networks, each on half of the
     training patients, whose out-of-fold lungs the second stage is trained on; None: it is trained
     on reference lungs with random errors, as networks this short leave lesions out. `every`: of
     each scan, only every so-manieth slice is trained on. `validate_every`: steps between looks at
-    the validation fold for early stopping, 0 for none.
+    the validation fold for early stopping, 0 for none. `description` stands in every page;
+    `direct_description`, where there is one, in those of studies that have no cascade.
     """
 
     name: str
@@ -61,10 +64,16 @@ class Budget:
     context: StageBudget | None = None
     is_long: bool = False
     description: str = ""
+    direct_description: str = ""
 
-    def folds_of(self, table: int) -> tuple[int, ...]:
-        """The folds that a table runs."""
-        return self.cascade_folds if table == 2 else self.folds
+    def folds_of(self, plans: Sequence[RowPlan]) -> tuple[int, ...]:
+        """The folds that a table of these rows runs."""
+        return self.cascade_folds if any(plan.cascade for plan in plans) else self.folds
+
+    def described(self, *, has_cascade: bool) -> str:
+        """Its name and what it is, for a study with or without a cascade."""
+        text = self.description if has_cascade else self.direct_description or self.description
+        return f"{self.name}: {text}"
 
 
 BUDGETS = {
@@ -98,6 +107,8 @@ BUDGETS = {
             every=2,
             description="about an hour a table on two cores: small slices, every second one, "
             "one to two passes over them, one of five folds (all five for Table 2), one seed",
+            direct_description="600 slices a network, small ones: one to two passes over every "
+            "second slice, one of five folds, one seed",
         ),
         Budget(
             name="gpu",
@@ -112,6 +123,8 @@ BUDGETS = {
             is_long=True,
             description="Table 2 in some fifteen minutes of one data center GPU: small slices "
             "first, some seventy passes over the slices, all folds, one seed",
+            direct_description="for one data center GPU: some forty passes over the slices, "
+            "small ones first, all folds, one seed",
         ),
         Budget(
             name="full",
@@ -125,6 +138,8 @@ BUDGETS = {
             validate_every=200,
             description="what the paper did, as far as it says: 256x256, five folds, early "
             "stopping on the next fold's patients; for a GPU",
+            direct_description="256x256, five folds, early stopping on the next fold's patients; "
+            "for a GPU",
         ),
     )
 }

@@ -16,9 +16,10 @@ from groundglass.metrics.calibration import (
     left_out_reliability,
 )
 from groundglass.metrics.operating_point import operating_point
-from groundglass.studies.chs_net import row_path
 from groundglass.studies.kept import kept_predictions
-from groundglass.studies.plan_chs_net import RowPlan, lesion_plan
+from groundglass.studies.plan import RowPlan
+from groundglass.studies.plan_chs_net import lesion_plan
+from groundglass.studies.row_runs import row_path
 from groundglass.studies.runs import StudyRuns
 from groundglass.training.reliability_plot import draw_reliability
 
@@ -67,7 +68,7 @@ def _histograms(
     patients: dict[str, LogitHistogram] = {}
     outside: dict[str, int] = {}
     for number in folds:
-        folder = row_path(runs, plan, runs.split("patients", number), 2).with_suffix("")
+        folder = row_path(runs, plan, runs.split("patients", number)).with_suffix("")
         for kept in kept_predictions(folder):
             row = rows[kept.scan_id]
             before = patients.get(row.group, LogitHistogram.empty())

@@ -11,9 +11,9 @@ import numpy as np
 from groundglass.datasets.index import PreparedScan
 from groundglass.evaluation.figures import CasePanel, SizePoints, draw_cases, draw_dice_by_size
 from groundglass.metrics.overlap import Confusion, slice_confusions
-from groundglass.studies.chs_net import row_path
 from groundglass.studies.kept import kept_predictions
 from groundglass.studies.plan_chs_net import lesion_plan
+from groundglass.studies.row_runs import row_path
 from groundglass.studies.runs import StudyRuns
 
 _CASES = 6
@@ -44,7 +44,7 @@ def write_cases_figures(
     for number in folds:
         split = runs.split("patients", number)
         scans = {scan.row.scan_id: scan for scan in runs.test_scans(split)}
-        for kept in kept_predictions(row_path(runs, plan, split, 2).with_suffix("")):
+        for kept in kept_predictions(row_path(runs, plan, split).with_suffix("")):
             scan = scans[kept.scan_id]
             masks = kept.probability >= 128
             pairs = slice_confusions(masks, scan.lesions > 0)

@@ -5,16 +5,13 @@ Source: Punn, Agarwal, arXiv 2012.07079, Tables 1 to 5.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from groundglass.studies.paper import Paper, PaperRow, Reference
 from groundglass.studies.row import Target
 
 PRINTED = ("accuracy", "precision", "specificity", "recall", "dice", "jaccard")
 """The columns of Tables 2 to 5 in their order: Acc., Pre., Spe., Rec., DSC, JI."""
-
-HALF_DIGIT = 0.005
-"""The tables print two digits, so a figure stands for itself give or take this."""
 
 COPIED = "copied by the paper from the rival's own publication, on other data"
 
@@ -27,40 +24,12 @@ TITLES: dict[int, str] = {
 
 
 @dataclass(frozen=True)
-class PaperRow:
-    """One row of Tables 2 to 5. `figures` holds those of `PRINTED` that are not a dash."""
-
-    table: int
-    key: str
-    label: str
-    target: Target
-    figures: Mapping[str, float]
-    parameters: int | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class PaperSource:
     """One source of Table 1. `dimension` is the paper's text, d any number of slices."""
 
     label: str
     volumes: int
     dimension: str
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A figure of others worth comparing with: `value` by `aggregation`, under `condition`."""
-
-    key: str
-    label: str
-    target: Target
-    aggregation: str
-    dice: float
-    std: float | None
-    condition: str
-    source: str
-    cases: Mapping[str, float] = field(default_factory=dict)
 
 
 TABLE_1_SOURCES = (
@@ -157,10 +126,25 @@ REFERENCES = (
 )
 """Figures of others, measured by others; shown beside a table, never mixed into it."""
 
+PAPER = Paper(
+    study="chs-net",
+    titles=TITLES,
+    rows=ROWS,
+    definitions=(
+        "**patient folds**: no patient is in training and test. **slice split (leaks patients)**: "
+        "the paper's 70/30 over slices; slices of a test patient, neighbors of the test slices "
+        "among them, were trained on, so these figures say nothing about a new patient.",
+        "**paper**: as printed there, from other data (29 volumes, slice split). A number in "
+        "brackets leads to what is wrong with the figure.",
+    ),
+    references=dict.fromkeys(TITLES, REFERENCES),
+    dice="DSC",
+    jaccard="JI",
+    legend="paper (other data)",
+    same_test=(4, 5),
+    share_from=("precision", "specificity", "recall", "dice"),
+    measured_share=MEASURED_SHARE,
+    share_where="15 cases of its second source, on slices that all show lesions",
+)
 
-def paper_row(table: int, key: str, target: str) -> PaperRow | None:
-    """The paper's row in that table, or None where the paper has none."""
-    for row in ROWS:
-        if (row.table, row.key, row.target) == (table, key, target):
-            return row
-    return None
+paper_row = PAPER.row

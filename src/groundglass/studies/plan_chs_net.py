@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-from groundglass.errors import SettingsError
-from groundglass.studies.row import Protocol, Target
-
-Mode = Literal["hierarchical", "context", "direct", "half", "semi"]
-"""hierarchical: lungs, then lesions inside them. context: the same, but the second stage is shown
-what lies around the lungs too. direct: lesions from the whole slice. half:
-direct, with half of the training patients. semi: the same half, then pseudo labels on the other."""
-
-
-@dataclass(frozen=True)
-class RowPlan:
-    """One row. `key` is the paper's row (see `paper_chs_net`), `network` a catalog name.
-
-    `lungs`: the first stage's network, left out the same; `loss`: left out the network's own.
-    `flips`: the answers on a slice and on its mirror image are averaged.
-    """
-
-    key: str
-    label: str
-    network: str
-    mode: Mode = "hierarchical"
-    target: Target = "lesions"
-    protocol: Protocol = "patients"
-    lungs: str | None = None
-    loss: str | None = None
-    flips: bool = False
-
-    @property
-    def lung_network(self) -> str:
-        return self.lungs or self.network
-
+from groundglass.studies.plan import RowPlan, rows_planned
 
 _ABLATION = (("bu", "BU"), ("bu-rib", "BU+RIB"), ("bu-rib-hp", "BU+RIB+HP"))
 
 PLANS: dict[int, tuple[RowPlan, ...]] = {
     2: (
         *(
-            RowPlan("chs-net", "CHS-Net", "raiu-net", target=target, protocol=protocol)
+            RowPlan(
+                "chs-net", "CHS-Net", "raiu-net", target=target, protocol=protocol, cascade=True
+            )
             for protocol in ("patients", "slices")
             for target in ("lungs", "lesions")
         ),
-        RowPlan("flips", "CHS-Net, mirrored slices too", "raiu-net", flips=True),
-        RowPlan("context", "CHS-Net, box unmasked", "raiu-net", "context"),
-        RowPlan("context-flips", "the same, mirrored too", "raiu-net", "context", flips=True),
+        RowPlan("flips", "CHS-Net, mirrored slices too", "raiu-net", flips=True, cascade=True),
+        RowPlan("context", "CHS-Net, box unmasked", "raiu-net", "context", cascade=True),
+        RowPlan(
+            "context-flips",
+            "CHS-Net, box unmasked, mirrored too",
+            "raiu-net",
+            "context",
+            flips=True,
+            cascade=True,
+        ),
     ),
     3: (
         RowPlan("miniseg", "MiniSeg", "miniseg", "direct"),
@@ -80,15 +56,12 @@ PLANS: dict[int, tuple[RowPlan, ...]] = {
 """Rows whose key the paper does not have are ours: options, or what a row is judged by."""
 
 
+ELSEWHERE = "Table 1, the data, is printed by: groundglass audit INDEX"
+
+
 def plan_of(table: int) -> tuple[RowPlan, ...]:
     """Rows of a table. Raises: SettingsError where it is none of 2 to 5."""
-    if table not in PLANS:
-        raise SettingsError(
-            f"table is {table}",
-            expected="2, 3, 4 or 5",
-            remedy="Table 1, the data, is printed by: groundglass audit INDEX",
-        )
-    return PLANS[table]
+    return rows_planned(PLANS, table, remedy=ELSEWHERE)
 
 
 def lesion_plan(key: str) -> RowPlan:

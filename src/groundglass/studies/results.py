@@ -5,17 +5,20 @@ from __future__ import annotations
 import platform
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from groundglass.studies.budget import Budget, StageBudget
 from groundglass.studies.calibrate import write_calibration
 from groundglass.studies.cases_figure import write_cases_figures
-from groundglass.studies.chs_net import run_table
 from groundglass.studies.curves_figure import draw_curves
+from groundglass.studies.overlays_figure import write_overlays
 from groundglass.studies.phantom_index import SOURCE as PHANTOM
+from groundglass.studies.plan import RowPlan
+from groundglass.studies.registry import Study, data_notice
 from groundglass.studies.row import PROTOCOLS, Row
+from groundglass.studies.row_runs import lacking, run_table
 from groundglass.studies.runs import StudyRuns
 from groundglass.studies.table import Conditions, write_table
 from groundglass.training.loop import CURVE
@@ -23,8 +26,9 @@ from groundglass.training.loop import CURVE
 
 @dataclass(frozen=True)
 class StudyRequest:
-    """What `groundglass study chs-net` was asked for. `folds` None: the budget's."""
+    """What `groundglass study` was asked for. `folds` None: the budget's."""
 
+    study: Study
     table: int
     budget: Budget
     index: Path
@@ -48,22 +52,44 @@ def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list
         seed=request.seed,
         tell=tell,
     )
-    rows = run_table(runs, request.table, folds=request.folds, protocols=request.protocols)
-    folds = request.folds or request.budget.folds_of(request.table)
+    study, table = request.study, request.table
+    plans = [p for p in study.plan_of(table) if p.protocol in request.protocols]
+    for plan in plans:
+        if lacking(plan, request.budget):
+            tell(f"{plan.label}: {lacking(plan, request.budget)}")
+    rows = run_table(
+        runs, table, study=study.name, folds=request.folds, protocols=request.protocols
+    )
+    folds = request.folds or request.budget.folds_of(plans)
+    made = [plan for plan in plans if plan.key in {row.key for row in rows}]
+    missing = [(plan.label, lacking(plan, request.budget)) for plan in plans if plan not in made]
+    left_out = tuple(f"{label} is left out: {why}." for label, why in missing)
     conditions = _conditions(request, runs, rows, folds)
-    written = list(write_table(request.out, rows, conditions, table=request.table))
-    curves = _curves(runs, request.table, folds)
+    conditions = replace(conditions, notes=(*left_out, *conditions.notes))
+    written = list(write_table(request.out, rows, conditions, table=table))
+    curves = _curves(request, runs, made, folds)
     if curves:
-        path = request.out / f"table-{request.table}-curves.png"
+        path = request.out / f"table-{table}-curves.png"
         title = f"training loss, fold {folds[0]}"
         draw_curves(path, curves, title=title, is_phantom=conditions.is_phantom)
         written.append(path)
-    ran = {row.key for row in rows if row.target == "lesions" and row.protocol == "patients"}
-    for key in ("chs-net", "context") if request.table == 2 else ():
-        if key in ran:
-            written += write_cases_figures(runs, folds, request.out, key=key)
-            written += write_calibration(runs, folds, request.out, key=key)
-    return written
+    return written + _figures(request, runs, made, folds)
+
+
+def _figures(
+    request: StudyRequest, runs: StudyRuns, made: Sequence[RowPlan], folds: Sequence[int]
+) -> list[Path]:
+    """The figures of the study's paper that come with the table."""
+    which = (request.study.name, request.table)
+    if which == ("chs-net", 2):
+        keys = [key for key in ("chs-net", "context") if key in {plan.key for plan in made}]
+        drawn = [write_cases_figures(runs, folds, request.out, key=key) for key in keys]
+        drawn += [write_calibration(runs, folds, request.out, key=key) for key in keys]
+        return [path for paths in drawn for path in paths]
+    if which in (("ta-segnet", 1), ("ta-segnet", 3)):
+        picture = request.out / f"table-{request.table}-fig-8.png"
+        return [write_overlays(runs, made, folds, picture)]
+    return []
 
 
 def _conditions(
@@ -72,8 +98,8 @@ def _conditions(
     sources: dict[str, int] = {}
     for row in runs.rows:
         sources[row.source] = sources.get(row.source, 0) + 1
-    budget = request.budget
-    command = ["groundglass", "study", "chs-net", "--table", str(request.table)]
+    budget, study = request.budget, request.study
+    command = ["groundglass", "study", study.name, "--table", str(request.table)]
     command += ["--budget", budget.name]
     if PHANTOM not in sources:
         command += ["--index", request.index.name]
@@ -84,7 +110,7 @@ def _conditions(
     if request.seed:
         command += ["--seed", str(request.seed)]
     return Conditions(
-        budget=f"{budget.name}: {budget.description}",
+        budget=budget.described(has_cascade=study.has_cascade),
         data=", ".join(f"{count} scans of {name}" for name, count in sorted(sources.items())),
         is_phantom=PHANTOM in sources,
         folds=f"{', '.join(map(str, folds))} of {budget.fold_count} patient-grouped folds",
@@ -93,24 +119,22 @@ def _conditions(
         date=date.today().isoformat(),
         command=shlex.join(command),
         minutes=sum(row.minutes for row in rows),
-        notes=(
-            _spend(budget, request.table),
-            "Networks are compared as they are: no clean-up of lesions, threshold 0.5, mirrored "
-            "slices only where a row says so; "
-            "the lungs that a second stage is shown are cleaned as the product's are. "
-            "Lesion-free scans train, and are in no test figure; what was called on them is "
-            "noted at the rows.",
-            "Minutes are those of training, of shared first stages at every row that uses them.",
-        ),
+        notes=(_spend(study, budget, request.table), *study.notes),
+        study=study.name,
+        notice=data_notice(study, request.table, sources),
     )
 
 
-def _spend(budget: Budget, table: int) -> str:
-    lesions = budget.cascade_lesions if table == 2 else budget.lesions
-    parts = [
-        f"{name} {_sizes(one)}"
-        for name, one in (("lungs", budget.lungs), ("lesions", lesions), ("direct", budget.direct))
-    ]
+def _spend(study: Study, budget: Budget, table: int) -> str:
+    is_cascade = any(plan.cascade for plan in study.plan_of(table))
+    stages = {
+        "lungs": budget.lungs,
+        "lesions": budget.cascade_lesions if is_cascade else budget.lesions,
+        "direct": budget.direct,
+    }
+    if len(study.stages) == 1:
+        return f"Every row trains on equally many slices: {_sizes(stages[study.stages[0]])}."
+    parts = [f"{name} {_sizes(stages[name])}" for name in study.stages]
     return f"Every row of a kind trains on equally many slices: {', '.join(parts)}."
 
 
@@ -124,11 +148,15 @@ def _sizes(spend: StageBudget) -> str:
     return f"{first} and {rest}"
 
 
-def _curves(runs: StudyRuns, table: int, folds: Sequence[int]) -> dict[str, Path]:
+def _curves(
+    request: StudyRequest, runs: StudyRuns, made: Sequence[RowPlan], folds: Sequence[int]
+) -> dict[str, Path]:
     """Curves of the lesion networks of the first fold."""
     folder = runs.folder / f"patients-{folds[0]}"
-    if table in (2, 5):
-        spend = runs.budget.cascade_lesions if table == 2 else runs.budget.lesions
+    if not request.study.has_cascade:  # one folder holds the runs of all its tables
+        found = [folder / f"direct-{plan.network}" for plan in made]
+    elif request.table in (2, 5):
+        spend = runs.budget.cascade_lesions if request.table == 2 else runs.budget.lesions
         end = f"-{spend.size[0]}x{spend.size[1]}-{spend.steps}"
         found = [p for p in sorted(folder.glob("lesions-*")) if p.name.endswith(end)]
     else:

@@ -41,7 +41,7 @@ class FoldScores:
 class Row:
     """One network under one protocol on one target.
 
-    `key` is stable and names the row of the paper (see `paper_chs_net`); `parameters` counts what
+    `key` is stable and names the row of the paper (see `papers`); `parameters` counts what
     was trained for this row; `train_slices` is the mean over its folds, `minutes` the time spent
     on all of them, on the device `trained_on` ("" in rows stored before it was noted). Protocol
     "slices" is the paper's split over slices, which leaks patients.

@@ -112,6 +112,10 @@ class StudyRuns:
                 scans.append(scan if chosen.size == row.slices else scan.take(chosen))
         return scans
 
+    def scan(self, row: IndexRow) -> PreparedScan:
+        """A scan with all its slices."""
+        return load_prepared(self.index, row)
+
     def train_rows(self, split: Split) -> list[IndexRow]:
         """Rows with slices on the training side."""
         fold = self.folds(split).folds[split.fold]

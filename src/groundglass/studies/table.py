@@ -167,7 +167,7 @@ def write_table(
     Raises: SettingsError as `table_rows`; MissingExtraError without matplotlib.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found = table_rows(rows, table)
+    found = table_rows(rows, table, study=conditions.study)
     csv_path, page, picture = (folder / f"table-{table}.{end}" for end in ("csv", "md", "png"))
     write_csv(csv_path, found, conditions)
     write_markdown(page, found, conditions, table=table)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from groundglass.metrics.aggregate import Average, EmptyReferences, Interval
+from groundglass.studies.paper import Paper
 from groundglass.studies.paper_checks import Fault, share_note
-from groundglass.studies.paper_chs_net import REFERENCES, TITLES
 from groundglass.studies.row_summary import DRAWS, LEVEL
 from groundglass.studies.table_row import PHANTOM_WARNING, Conditions, TableRow
 
@@ -26,7 +26,7 @@ HEADER = (
     "Jaccard",
     "mean IoU",
     "paper: Dice",
-    "paper: JI",
+    "paper: {jaccard}",
     "paper: pre. / rec. / spe. / acc.",
     "minutes",
     "training slices",
@@ -43,28 +43,26 @@ DEFINITIONS = (
     "tp / (tp + fn), **specificity** tn / (tn + fp), **accuracy** (tp + tn) / all, **Dice** "
     "2 tp / (2 tp + fp + fn), **Jaccard** tp / (tp + fp + fn), **mean IoU** the mean of the "
     "Jaccard of target and background.",
-    "**patient folds**: no patient is in training and test. **slice split (leaks patients)**: the "
-    "paper's 70/30 over slices; slices of a test patient, neighbors of the test slices among them, "
-    "were trained on, so these figures say nothing about a new patient.",
-    "**paper**: as printed there, from other data (29 volumes, slice split). A number in brackets "
-    "leads to what is wrong with the figure.",
 )
 
 
 def markdown(rows: Sequence[TableRow], conditions: Conditions, *, table: int) -> str:
     """The whole page. Phantoms are named as such above the table and in its title."""
-    title = f"# Table {table}: {TITLES.get(table, 'study')}"
+    paper = conditions.paper
+    title = f"# Table {table}: {paper.titles.get(table, 'study')}"
+    header = [name.format(jaccard=paper.jaccard) for name in HEADER]
     notes = _Notes()
     lines = [_line(one, notes) for one in rows]
     parts = [
         f"{title} (phantoms)" if conditions.is_phantom else title,
         f"> **Warning: {PHANTOM_WARNING}.**" if conditions.is_phantom else "",
-        _grid(HEADER, lines),
+        f"> **Data: {conditions.notice}**" if conditions.notice else "",
+        _grid(header, lines),
         _section("Conditions", _conditions(rows, conditions)),
-        _section("Definitions", DEFINITIONS),
+        _section("Definitions", (*DEFINITIONS, *paper.definitions)),
         _section("Slices and volumes without a target", [_empty(one) for one in rows]),
         _section("What is wrong with figures of the paper", notes.lines()),
-        _section("Beside them, measured by others", _references(rows)),
+        _section("Beside them, measured by others", _references(rows, paper, table)),
         "## Fold by fold\n\n" + _grid(*_fold_grid(rows)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -124,19 +122,16 @@ def _paper_cells(one: TableRow, notes: _Notes) -> list[str]:
     if paper is None:
         return ["–", "–", "–"]
 
-    def shown(name: str) -> str:
-        value = paper.figures.get(name)
-        return "–" if value is None else f"{value:.2f}"
-
     def wrong(*measures: str) -> list[str]:
         return [_fault(fault) for fault in one.faults if set(measures) & set(fault.measures)]
 
     rest = ("precision", "recall", "specificity", "accuracy")
     copied = [paper.note[:1].upper() + paper.note[1:] + "."] if paper.note else []
     return [
-        shown("dice") + notes.mark([*copied, *wrong("dice")]),
-        shown("jaccard") + (notes.mark(wrong("jaccard")) if "jaccard" in paper.figures else ""),
-        " / ".join(map(shown, rest)) + notes.mark(wrong(*rest)),
+        paper.printed("dice") + notes.mark([*copied, *wrong("dice")]),
+        paper.printed("jaccard")
+        + (notes.mark(wrong("jaccard")) if "jaccard" in paper.figures else ""),
+        " / ".join(map(paper.printed, rest)) + notes.mark(wrong(*rest)),
     ]
 
 
@@ -180,14 +175,14 @@ def _empty_count(empty: EmptyReferences, what: str) -> str:
     )
 
 
-def _references(rows: Sequence[TableRow]) -> list[str]:
+def _references(rows: Sequence[TableRow], paper: Paper, table: int) -> list[str]:
     targets = {one.row.target for one in rows}
     return [
         f"{one.label}: Dice {one.dice:.3f}"
         + (f" ± {one.std:.3f}" if one.std is not None else "")
         + f", {one.aggregation}. {one.condition[:1].upper()}{one.condition[1:]}. "
         + f"Source: {one.source}."
-        for one in REFERENCES
+        for one in paper.references.get(table, ())
         if one.target in targets
     ]
 

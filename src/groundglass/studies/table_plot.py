@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from groundglass.errors import MissingExtraError
-from groundglass.studies.paper_chs_net import TITLES
+from groundglass.studies.paper import Paper
 from groundglass.studies.row import PROTOCOLS
 from groundglass.studies.table_row import Conditions, TableRow
 
@@ -46,12 +47,14 @@ def draw_table(
     grid[-1, 0].set_xlabel("Dice, pooled over all test pixels", color=INK)
     budget = conditions.budget.split(":")[0]
     phantoms = "; phantoms" if conditions.is_phantom else ""
+    title = f"Table {table}: {conditions.paper.titles.get(table, 'study')}"
+    notice = f"\n{_wrapped(conditions.notice)}" if conditions.notice else ""
     figure.suptitle(
-        f"Table {table}: {TITLES.get(table, 'study')} (budget {budget}{phantoms})",
+        f"{title} (budget {budget}{phantoms}){notice}",
         fontsize=11,
         color=INK,
     )
-    _legend(figure, rows)
+    _legend(figure, rows, conditions.paper)
     if conditions.is_phantom:
         figure.text(
             0.6,
@@ -68,6 +71,10 @@ def draw_table(
     partial = destination.with_name(f".{destination.name}.partial")
     figure.savefig(partial, format="png", dpi=130)
     partial.replace(destination)
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(wrap(text, 100))
 
 
 def _panel(axes: Axes, panel: Sequence[TableRow]) -> None:
@@ -114,7 +121,7 @@ def _label(one: TableRow) -> str:
     return f"{one.row.label}\n{PROTOCOLS['slices']}" if leaks else one.row.label
 
 
-def _legend(figure: Figure, rows: Sequence[TableRow]) -> None:
+def _legend(figure: Figure, rows: Sequence[TableRow], paper: Paper) -> None:
     from matplotlib.lines import Line2D
 
     marks = [
@@ -124,7 +131,7 @@ def _legend(figure: Figure, rows: Sequence[TableRow]) -> None:
     if any(len(one.row.folds) > 1 for one in rows):
         marks.append(Line2D([], [], color="#777777", marker=".", linewidth=0, label="each fold"))
     if any(one.paper is not None for one in rows):
-        hollow = Line2D([], [], color=INK, marker="D", linewidth=0, label="paper (other data)")
+        hollow = Line2D([], [], color=INK, marker="D", linewidth=0, label=paper.legend)
         hollow.set_markerfacecolor("none")
         marks.append(hollow)
     figure.legend(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groundglass.errors import SettingsError
+from groundglass.studies.paper import Paper, PaperRow
 from groundglass.studies.paper_checks import Fault, faults
-from groundglass.studies.paper_chs_net import PaperRow, paper_row
+from groundglass.studies.papers import find_paper
 from groundglass.studies.row import Row
 from groundglass.studies.row_summary import RowSummary, summarize
 
@@ -19,7 +20,8 @@ class Conditions:
     """Under what a table was made; all of it is printed beneath it.
 
     `budget` begins with its name, up to a colon. `data` says which scans, `folds` which of them
-    were run, `command` what makes the table again.
+    were run, `command` what makes the table again. `study` names the paper; `notice` says above the
+    table how its data differ from the paper's.
     """
 
     budget: str
@@ -32,6 +34,12 @@ class Conditions:
     command: str
     minutes: float
     notes: tuple[str, ...] = ()
+    study: str = "chs-net"
+    notice: str = ""
+
+    @property
+    def paper(self) -> Paper:
+        return find_paper(self.study)
 
 
 @dataclass(frozen=True)
@@ -47,11 +55,12 @@ class TableRow:
         return self.summary.row
 
 
-def table_rows(rows: Sequence[Row], table: int) -> list[TableRow]:
-    """Summarize rows and put the paper's beside them, in the order given.
+def table_rows(rows: Sequence[Row], table: int, *, study: str = "chs-net") -> list[TableRow]:
+    """Summarize rows and put those of the study's paper beside them, in the order given.
 
     Raises: SettingsError where two rows have one key, target and protocol.
     """
+    printed = find_paper(study)
     seen: set[tuple[str, str, str]] = set()
     found = []
     for row in rows:
@@ -62,6 +71,6 @@ def table_rows(rows: Sequence[Row], table: int) -> list[TableRow]:
                 expected="each once",
             )
         seen.add(name)
-        paper = paper_row(table, row.key, row.target)
+        paper = printed.row(table, row.key, row.target)
         found.append(TableRow(summarize(row), paper, faults(paper) if paper else ()))
     return found

@@ -1,19 +1,23 @@
-"""The CHS-Net study: a table of the paper, run on an index, under a budget."""
+"""The rows of a study's table, run on an index, under a budget; a finished one is read."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from groundglass.catalog import network_entry
 from groundglass.datasets.index import PreparedScan
+from groundglass.errors import SettingsError
 from groundglass.metrics.aggregate import CaseScore
 from groundglass.networks.build import build_network
+from groundglass.studies.budget import Budget
 from groundglass.studies.kept import keep_prediction
-from groundglass.studies.plan_chs_net import RowPlan, plan_of
+from groundglass.studies.plan import RowPlan
+from groundglass.studies.registry import find_study
 from groundglass.studies.row import PROTOCOLS, FoldScores, Row, read_row, write_row
 from groundglass.studies.run_settings import Split
 from groundglass.studies.runs import RunResult, StudyRuns
@@ -26,33 +30,54 @@ def run_table(
     runs: StudyRuns,
     table: int,
     *,
+    study: str = "chs-net",
     folds: tuple[int, ...] | None = None,
     protocols: Collection[str] = tuple(PROTOCOLS),
 ) -> list[Row]:
     """Train, predict and score every row of a table; rows that are stored are read.
 
     `folds`: those of the patient folds to run; left out, the budget's. The slice split has one.
-    `protocols`: rows of others are left out.
-    Raises: SettingsError where there is no such table; DatasetError as the runs.
+    `protocols`: rows of others are left out, and so are those that `lacking` says cannot be made.
+    Raises: SettingsError where there is no such table, or no row is left; DatasetError as the runs.
     """
-    chosen = runs.budget.folds_of(table) if folds is None else folds
+    plans = find_study(study).plan_of(table)
+    chosen = runs.budget.folds_of(plans) if folds is None else folds
     rows = []
-    for plan in plan_of(table):
-        if plan.protocol not in protocols or (plan.mode == "context" and not runs.budget.context):
+    for plan in plans:
+        if plan.protocol not in protocols:
             continue
         numbers = chosen if plan.protocol == "patients" else (0,)
-        parts = [_fold_row(runs, plan, runs.split(plan.protocol, n), table) for n in numbers]
-        rows.append(_joined(parts))
+        splits = [runs.split(plan.protocol, n) for n in numbers]
+        stored = all(row_path(runs, plan, split).exists() for split in splits)
+        if not stored and lacking(plan, runs.budget):
+            continue
+        rows.append(_joined([_fold_row(runs, plan, split) for split in splits]))
+    if not rows:
+        raise SettingsError(
+            f"table {table} of {study} has no row tested by {', '.join(protocols)}",
+            expected="--protocol patients or both",
+        )
     return rows
 
 
-def _fold_row(runs: StudyRuns, plan: RowPlan, split: Split, table: int) -> Row:
+def lacking(plan: RowPlan, budget: Budget) -> str:
+    """Why a row cannot be made here under a budget; "" where it can."""
+    if plan.mode == "context" and budget.context is None:
+        return f"budget {budget.name} trains no network with context"
+    package = network_entry(plan.network).needs
+    if not package or find_spec(package) is not None:
+        return ""
+    return f"it needs the package {package}, which was not installed"
+
+
+def _fold_row(runs: StudyRuns, plan: RowPlan, split: Split) -> Row:
     """One row on one fold, from the disk where it is there."""
-    big = table == 2
-    path = row_path(runs, plan, split, table)
-    if path.exists():
+    path = row_path(runs, plan, split)
+    kept = path.with_suffix("")
+    # A row of another study's table may be there without the predictions that a figure wants.
+    if path.exists() and (not plan.keep or any(kept.glob("*.npz"))):
         return replace(read_row(path), key=plan.key, label=plan.label)
-    run, extra = _train(runs, plan, split, big=big)
+    run, extra = _train(runs, plan, split)
     predictor = run.predictor()
     cases: list[CaseScore] = []
     clean = _Clean()
@@ -65,8 +90,9 @@ def _fold_row(runs: StudyRuns, plan: RowPlan, split: Split, table: int) -> Row:
             clean = clean.add(scan, probability >= run.recipe.threshold)
         else:
             cases.append(score_scan(scan, probability, run.recipe))
-            if lungs is not None:
-                keep_prediction(path.with_suffix(""), scan, probability, lungs)
+            if lungs is not None or plan.keep:
+                shown = np.ones_like(scan.lesions) if lungs is None else lungs
+                keep_prediction(kept, scan, probability, shown)
     row = Row(
         key=plan.key,
         label=plan.label,
@@ -84,18 +110,18 @@ def _fold_row(runs: StudyRuns, plan: RowPlan, split: Split, table: int) -> Row:
     return row
 
 
-def row_path(runs: StudyRuns, plan: RowPlan, split: Split, table: int) -> Path:
+def row_path(runs: StudyRuns, plan: RowPlan, split: Split) -> Path:
     """Where a row's scores on one fold are stored; its predictions lie in a folder beside.
 
-    Table 2 has a larger budget than the others, so its rows are its own.
+    A cascade has a larger budget than other rows, so its rows are its own.
     """
     which = f"{plan.network}-{plan.loss}" if plan.loss else plan.network
-    end = ("-cascade" if table == 2 else "") + ("-flips" if plan.flips else "")
+    end = ("-cascade" if plan.cascade else "") + ("-flips" if plan.flips else "")
     name = f"{which}-{plan.mode}-{plan.target}{end}.json"
     return runs.folder / f"{split.protocol}-{split.fold}" / "rows" / name
 
 
-def _train(runs: StudyRuns, plan: RowPlan, split: Split, *, big: bool) -> tuple[RunResult, float]:
+def _train(runs: StudyRuns, plan: RowPlan, split: Split) -> tuple[RunResult, float]:
     """The run that gives the row's masks, and the seconds that others spent for it."""
     if plan.target == "lungs":
         return runs.lungs(plan.network, split), 0.0
@@ -107,7 +133,7 @@ def _train(runs: StudyRuns, plan: RowPlan, split: Split, *, big: bool) -> tuple[
         return run, first.seconds + masked.seconds
     if plan.mode == "hierarchical":
         budget = runs.budget
-        spend = budget.cascade_lesions if big else budget.lesions
+        spend = budget.cascade_lesions if plan.cascade else budget.lesions
         first = runs.lungs(plan.lung_network, split)
         return runs.lesions(plan.network, split, spend, loss=plan.loss), first.seconds
     if plan.mode == "direct":

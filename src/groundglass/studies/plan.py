@@ -1,0 +1,57 @@
+"""What a table's row is: which network, trained and tested how. Shared by all studies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from groundglass.errors import SettingsError
+from groundglass.studies.row import Protocol, Target
+
+Mode = Literal["hierarchical", "context", "direct", "half", "semi"]
+"""hierarchical: lungs, then lesions inside them. context: the same, but the second stage is shown
+what lies around the lungs too. direct: lesions from the whole slice. half: direct, with half of
+the training patients. semi: the same half, then pseudo labels on the other."""
+
+
+@dataclass(frozen=True)
+class RowPlan:
+    """One row. `key` is the row's in the study's paper, `network` a catalog name.
+
+    `lungs`: the first stage's network, left out the same; `loss`: left out the network's own.
+    `flips`: the answers on a slice and on its mirror image are averaged. `cascade`: trained under
+    the budget's `cascade_lesions`, on its `cascade_folds`. `keep`: predictions of whole slices are
+    kept for a figure; those inside lungs always are.
+    """
+
+    key: str
+    label: str
+    network: str
+    mode: Mode = "hierarchical"
+    target: Target = "lesions"
+    protocol: Protocol = "patients"
+    lungs: str | None = None
+    loss: str | None = None
+    flips: bool = False
+    cascade: bool = False
+    keep: bool = False
+
+    @property
+    def lung_network(self) -> str:
+        return self.lungs or self.network
+
+
+def rows_planned(
+    plans: Mapping[int, tuple[RowPlan, ...]], table: int, *, remedy: str
+) -> tuple[RowPlan, ...]:
+    """Rows of a table. Raises: SettingsError with the remedy where it is none of `plans`."""
+    if table not in plans:
+        raise SettingsError(f"table is {table}", expected=listed(plans), remedy=remedy)
+    return plans[table]
+
+
+def listed(names: Iterable[object]) -> str:
+    """'2, 3 or 4'."""
+    words = [str(name) for name in names]
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
