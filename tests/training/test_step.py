@@ -74,6 +74,22 @@ def test_a_graph_without_what_it_needs_is_refused(
         TrainSettings.model_validate({**values, **changes})
 
 
+@pytest.mark.parametrize(
+    ("changes", "on_device", "recorded"),
+    [
+        ({}, False, False),
+        ({"device": "cuda:1"}, True, True),
+        ({"device": "cuda", "optimizer": "sgd"}, True, False),
+    ],
+)
+def test_auto_takes_what_the_device_and_the_optimizer_allow(
+    values: dict[str, Any], changes: dict[str, Any], on_device: bool, recorded: bool
+) -> None:
+    made = {**values, "sampler": "auto", "cuda_graph": "auto", **changes}
+    settings = TrainSettings.model_validate(made)
+    assert (settings.samples_on_device, settings.records_steps) == (on_device, recorded)
+
+
 def test_a_run_on_batches_of_the_device_goes_on_to_the_same_weights(
     tmp_path: Path, scans: list[PreparedScan], values: dict[str, Any]
 ) -> None:

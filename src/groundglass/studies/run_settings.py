@@ -130,8 +130,8 @@ def run_settings(
         threads=place.threads,
         device=place.device,
         mixed_precision="auto",
-        sampler="device" if place.device.startswith("cuda") else "host",
-        cuda_graph=place.device.startswith("cuda"),
+        sampler="auto",
+        cuda_graph="auto",
     )
 
 

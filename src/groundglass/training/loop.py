@@ -109,7 +109,7 @@ class Trainer:
             folder.mkdir(parents=True, exist_ok=True)
         self.samples = (
             DeviceSamples(scans, settings, self.device)
-            if settings.sampler == "device"
+            if settings.samples_on_device
             else Samples(scans, settings)
         )
         self.validation = validation
@@ -133,7 +133,7 @@ class Trainer:
             ema=settings.ema,
             mixed=self.mixed,
             ranks=self.ranks,
-            graph=settings.cuda_graph,
+            graph=settings.records_steps,
         )
         self.average = self._train.average
         self.step = 0

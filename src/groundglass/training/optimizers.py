@@ -22,7 +22,7 @@ def build_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.
     if settings.optimizer == "sgd-hypergradient":
         return HypergradientSGD(network.parameters(), lr=lr, weight_decay=decay)
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    if settings.cuda_graph:  # what a recorded step reads and writes must be on the GPU
+    if settings.records_steps:  # what a recorded step reads and writes must be on the GPU
         device = next(network.parameters()).device
         rate = torch.tensor(lr, device=device)
         weights = network.parameters()

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from groundglass.errors import SettingsError
 
+_RECORDABLE = ("adamw", "adam")
+"""Optimizers that can keep their rate and state on a GPU."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -75,8 +78,8 @@ class TrainSettings(_Frozen):
     best out of fold. `soft_targets`: a folder of probabilities to learn from (distillation),
     mixed into the reference by `soft_weight`.
     `mixed_precision` "auto" takes bfloat16 where the hardware computes in it. For a GPU:
-    `sampler` "device" makes batches there, `cuda_graph` replays recorded steps, `compile` has
-    torch compile the network first.
+    `sampler` "device" makes batches there, `cuda_graph` replays recorded steps, both "auto" where
+    there is one; `compile` has torch compile the network first.
     """
 
     name: str
@@ -108,8 +111,8 @@ class TrainSettings(_Frozen):
     threads: int = Field(default=0, ge=0)
     device: str = "cpu"
     mixed_precision: bool | Literal["auto"] = False
-    sampler: Literal["host", "device"] = "host"
-    cuda_graph: bool = False
+    sampler: Literal["host", "device", "auto"] = "host"
+    cuda_graph: bool | Literal["auto"] = False
     compile: bool = False
 
     @model_validator(mode="after")
@@ -121,13 +124,25 @@ class TrainSettings(_Frozen):
             raise ValueError(f"lungs are for stage 'lesions', not {self.stage!r}")
         if self.soft_targets is not None and self.stage == "lungs":
             raise ValueError("soft_targets are for lesions, not stage 'lungs'")
-        if self.cuda_graph and not self.device.startswith("cuda"):
+        if self.cuda_graph is True and not self.device.startswith("cuda"):
             raise ValueError(f"cuda_graph needs a GPU, and device is {self.device!r}")
-        if self.cuda_graph and self.optimizer not in ("adamw", "adam"):
+        if self.cuda_graph is True and self.optimizer not in _RECORDABLE:
             raise ValueError(f"cuda_graph needs adamw or adam, and optimizer is {self.optimizer!r}")
         if self.fold and self.folds is None:
             raise ValueError(f"fold is {self.fold}, without folds")
         return self
+
+    @property
+    def samples_on_device(self) -> bool:
+        """Whether batches are made where the network is."""
+        has_gpu = self.device.startswith("cuda")
+        return self.sampler == "device" or (self.sampler == "auto" and has_gpu)
+
+    @property
+    def records_steps(self) -> bool:
+        """Whether steps are replayed as CUDA graphs."""
+        can = self.device.startswith("cuda") and self.optimizer in _RECORDABLE
+        return self.cuda_graph is True or (self.cuda_graph == "auto" and can)
 
     @property
     def total_steps(self) -> int:
