@@ -15,7 +15,6 @@ PLANS: dict[int, tuple[RowPlan, ...]] = {
             for protocol in ("patients", "slices")
             for target in ("lungs", "lesions")
         ),
-        RowPlan("flips", "CHS-Net, mirrored slices too", "raiu-net", flips=True, cascade=True),
         RowPlan("context", "CHS-Net, box unmasked", "raiu-net", "context", cascade=True),
         RowPlan(
             "context-flips",
