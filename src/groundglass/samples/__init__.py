@@ -11,6 +11,9 @@ from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
 
+COVID_CASE = "coronacases_010"
+"""What the scan is called in its data set, and in the `held_out` of weights that never saw it."""
+
 COVID_SCAN = _HERE / "covid19-ct-seg" / "ct.nii.gz"
 COVID_REFERENCE = {
     "lungs": _HERE / "covid19-ct-seg" / "lungs.nii.gz",
