@@ -89,12 +89,12 @@ def test_slices_without_lung_are_left_to_the_lung_stage(
     scans: list[PreparedScan], values: dict[str, Any], lungs_values: dict[str, Any]
 ) -> None:
     for chosen, first in ((values, 1), (lungs_values, 0)):
-        source = Samples(scans, settings_of(chosen))._sick[0]
+        source = Samples(scans, settings_of(chosen)).sick[0]
         assert source.slices[0] == first
 
 
 def test_every_takes_every_nth_slice(scans: list[PreparedScan], values: dict[str, Any]) -> None:
-    assert [s.slices.tolist() for s in Samples(scans, settings_of(values, every=3))._sick] == [
+    assert [s.slices.tolist() for s in Samples(scans, settings_of(values, every=3)).sick] == [
         [1],
         [1, 4],
         [1],
@@ -175,7 +175,7 @@ def test_predicted_lungs_take_the_place_of_the_reference(
     plain = {"mask_errors": 0.0, "shift": 0.0, "rotate_degrees": 0.0}
     settings = settings_of(values, lungs=str(folder), healthy_share=0.0, augment=plain)
     samples = Samples(scans, settings)
-    for source in samples._sick:
+    for source in samples.sick:
         assert source.slices[0] == 2  # the first with predicted lung
         half = source.scan.lungs.copy()
         half[:, :, :32] = half[1] = 0
@@ -233,7 +233,7 @@ def test_a_scan_of_some_slices_is_drawn_from_them_alone(
     """Its maps are of the whole scan."""
     folder = predicted_lungs(scans, tmp_path)
     thin = scans[1].take(np.array([1, 3, 4]))
-    (source,) = Samples([thin], settings_of(values, lungs=str(folder)))._sick
+    (source,) = Samples([thin], settings_of(values, lungs=str(folder))).sick
     assert source.slices.tolist() == [1, 2]
     assert np.array_equal(source.lungs[1:, :, 32:], scans[1].lungs[[3, 4], :, 32:])
 
@@ -248,4 +248,4 @@ def test_a_scan_without_lungs_is_skipped_by_the_lesion_stage(
 ) -> None:
     bare = replace(scans[0], lungs=np.zeros_like(scans[0].lungs))
     samples = Samples([bare, *scans[1:]], settings_of(values))
-    assert len(samples._sick) == 2
+    assert len(samples.sick) == 2
