@@ -2,8 +2,8 @@
 
     python scripts/make_sample.py DATA/covid19-ct-seg coronacases_010
 
-Every n-th slice of a case, at most 24, with its lung and infection masks. The licence file beside it
-says what may be done with them.
+Every n-th slice of a case, at most 24, with its lung and infection masks. The licence file
+beside it says what may be done with them.
 """
 
 from __future__ import annotations
