@@ -42,6 +42,7 @@ def small() -> Budget:
         base=2,
         pseudo_rounds=1,
         context=spend,
+        box=spend,
         description="for tests",
     )
 

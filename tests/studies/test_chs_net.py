@@ -25,9 +25,9 @@ def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
         ("lesions", "patients"),
         ("lungs", "slices"),
         ("lesions", "slices"),
-        *[("lesions", "patients")] * 2,  # options of ours
+        *[("lesions", "patients")] * 3,  # options of ours
     ]
-    assert [row.key for row in rows] == [*["chs-net"] * 4, "context", "context-flips"]
+    assert [row.key for row in rows] == [*["chs-net"] * 4, "context", "context-flips", "ta-segnet"]
     assert rows[4].train_slices == rows[5].train_slices == 2 * rows[1].train_slices
     assert rows[4].parameters == rows[1].parameters
     assert {row.trained_on for row in rows} == {"cpu"}
@@ -42,13 +42,16 @@ def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
 def test_a_budget_without_context_leaves_those_rows_out(
     phantom_index: Path, tmp_path: Path, small: Budget
 ) -> None:
-    plain = replace(small, context=None)
+    plain = replace(small, context=None, box=None)
     runs = StudyRuns(phantom_index, tmp_path, plain, threads=1, tell=lambda text: None)
     rows = run_table(runs, 2, folds=(0,), protocols=("patients",))
     assert [row.key for row in rows] == ["chs-net", "chs-net"]
-    assert "budget small trains no network with context" in lacking(plan_of(2)[-1], plain)
+    assert "budget small trains no network with context" in lacking(plan_of(2)[-2], plain)
+    assert "budget small trains no network on the whole box" in lacking(plan_of(2)[-1], plain)
     with pytest.raises(SettingsError, match="budget small trains no network with context"):
         runs.context("raiu-net", runs.split("patients", 0))
+    with pytest.raises(SettingsError, match="budget small trains no network on the whole box"):
+        runs.box("ta-segnet", runs.split("patients", 0))
 
 
 def test_context_goes_on_from_the_masked_network(runs: StudyRuns) -> None:
@@ -58,6 +61,13 @@ def test_context_goes_on_from_the_masked_network(runs: StudyRuns) -> None:
     assert run.settings.start_from == str(masked.folder)
     assert not run.recipe.mask_outside
     assert masked.recipe.mask_outside
+
+
+def test_the_box_row_sees_it_unmasked_and_has_its_own_lungs(runs: StudyRuns) -> None:
+    run = runs.box("ta-segnet", runs.split("patients", 0))
+    assert not run.recipe.mask_outside
+    assert (run.settings.start_from, run.settings.loss) == (None, "focal-tversky")
+    assert plan_of(2)[-1].lung_network == "raiu-net"
 
 
 def test_rows_on_the_disk_are_read(runs: StudyRuns, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ def test_every_network_is_in_the_catalog(table: int) -> None:
 
 def test_every_row_of_the_paper_is_run() -> None:
     beside = {"unet", "inf-net-half", "sigmoid", "deep", "tversky"}  # ours
-    beside |= {"context", "context-flips"}
+    beside |= {"context", "context-flips", "ta-segnet"}
     for table, plans in PLANS.items():
         for plan in plans:
             assert (paper_row(table, plan.key, plan.target) is None) == (plan.key in beside)
@@ -48,3 +48,14 @@ def test_budgets_name_folds_that_exist() -> None:
 def test_an_unknown_budget_is_refused() -> None:
     with pytest.raises(SettingsError, match="'huge' is unknown; expected tiny, cpu, gpu, full"):
         find_budget("huge")
+
+
+def test_a_study_without_a_cascade_may_spend_otherwise() -> None:
+    cpu = find_budget("cpu")
+    assert cpu.of_study(has_cascade=True) is cpu
+    assert cpu.alone is not None
+    own = cpu.of_study(has_cascade=False)
+    assert (own.direct, own.folds, own.every) == (cpu.alone.direct, (0, 1), 1)
+    assert own.lesions == cpu.lesions
+    gpu = find_budget("gpu")
+    assert gpu.of_study(has_cascade=False) is gpu

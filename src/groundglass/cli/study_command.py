@@ -79,7 +79,7 @@ def study(
     from groundglass.studies.results import StudyRequest, run_and_write
 
     chosen_study.plan_of(table)
-    chosen = find_budget(budget)
+    chosen = find_budget(budget).of_study(has_cascade=chosen_study.has_cascade)
     numbers = _folds(folds, chosen.fold_count)
     if index is None:
         if budget != "tiny":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from groundglass.errors import SettingsError
 from groundglass.studies.plan import RowPlan
@@ -35,6 +35,15 @@ class StageBudget:
 
 
 @dataclass(frozen=True)
+class Alone:
+    """What a study without a cascade spends: its only stage, its folds, every so-manieth slice."""
+
+    direct: StageBudget
+    folds: tuple[int, ...]
+    every: int = 1
+
+
+@dataclass(frozen=True)
 class Budget:
     """What every row of a table gets.
 
@@ -62,6 +71,8 @@ class Budget:
     validate_every: int = 0
     pseudo_rounds: int = 3
     context: StageBudget | None = None
+    box: StageBudget | None = None
+    alone: Alone | None = None
     is_long: bool = False
     description: str = ""
     direct_description: str = ""
@@ -69,6 +80,13 @@ class Budget:
     def folds_of(self, plans: Sequence[RowPlan]) -> tuple[int, ...]:
         """The folds that a table of these rows runs."""
         return self.cascade_folds if any(plan.cascade for plan in plans) else self.folds
+
+    def of_study(self, *, has_cascade: bool) -> Budget:
+        """Itself, as a study with or without a cascade spends it."""
+        if has_cascade or self.alone is None:
+            return self
+        own = self.alone
+        return replace(self, direct=own.direct, folds=own.folds, every=own.every)
 
     def described(self, *, has_cascade: bool) -> str:
         """Its name and what it is, for a study with or without a cascade."""
@@ -92,6 +110,7 @@ BUDGETS = {
             base=4,
             pseudo_rounds=2,
             context=StageBudget((32, 48), 6, 4),
+            box=StageBudget((32, 48), 6, 4),
             description="a check that everything runs: networks of a quarter of their width, a "
             "dozen steps; its figures mean nothing",
         ),
@@ -107,8 +126,9 @@ BUDGETS = {
             every=2,
             description="about an hour a table on two cores: small slices, every second one, "
             "one to two passes over them, one of five folds (all five for Table 2), one seed",
-            direct_description="600 slices a network, small ones: one to two passes over every "
-            "second slice, one of five folds, one seed",
+            alone=Alone(StageBudget((112, 112), 400, 8), folds=(0, 1)),
+            direct_description="about an hour a table on two cores: small slices, some three "
+            "passes over them, two of five folds, one seed",
         ),
         Budget(
             name="gpu",
@@ -120,6 +140,7 @@ BUDGETS = {
             folds=(0, 1, 2, 3, 4),
             cascade_folds=(0, 1, 2, 3, 4),
             context=StageBudget((112, 144), 400, 8, lr=2e-3),
+            box=StageBudget((80, 104), 900, 16, 2e-3, restart=200, restart_size=(112, 144)),
             is_long=True,
             description="Table 2 in some fifteen minutes of one data center GPU: small slices "
             "first, some seventy passes over the slices, all folds, one seed",
@@ -136,6 +157,7 @@ BUDGETS = {
             folds=(0, 1, 2, 3, 4),
             cascade_folds=(0, 1, 2, 3, 4),
             validate_every=200,
+            box=StageBudget((256, 256), 8000, 16, lr=2e-3),
             description="what the paper did, as far as it says: 256x256, five folds, early "
             "stopping on the next fold's patients; for a GPU",
             direct_description="256x256, five folds, early stopping on the next fold's patients; "

@@ -9,9 +9,10 @@ from typing import Literal
 from groundglass.errors import SettingsError
 from groundglass.studies.row import Protocol, Target
 
-Mode = Literal["hierarchical", "context", "direct", "half", "semi"]
+Mode = Literal["hierarchical", "context", "box", "direct", "half", "semi"]
 """hierarchical: lungs, then lesions inside them. context: the same, but the second stage is shown
-what lies around the lungs too. direct: lesions from the whole slice. half: direct, with half of
+what lies around the lungs too, after a training without it. box: it is shown from the first step,
+under a budget of its own. direct: lesions from the whole slice. half: direct, with half of
 the training patients. semi: the same half, then pseudo labels on the other."""
 
 

@@ -24,6 +24,14 @@ PLANS: dict[int, tuple[RowPlan, ...]] = {
             flips=True,
             cascade=True,
         ),
+        RowPlan(
+            "ta-segnet",
+            "TA-SegNet as second stage, box unmasked",
+            "ta-segnet",
+            "box",
+            lungs="raiu-net",
+            cascade=True,
+        ),
     ),
     3: (
         RowPlan("miniseg", "MiniSeg", "miniseg", "direct"),

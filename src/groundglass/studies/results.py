@@ -82,7 +82,9 @@ def _figures(
     """The figures of the study's paper that come with the table."""
     which = (request.study.name, request.table)
     if which == ("chs-net", 2):
-        keys = [key for key in ("chs-net", "context") if key in {plan.key for plan in made}]
+        keys = [
+            key for key in ("chs-net", "context", "ta-segnet") if key in {plan.key for plan in made}
+        ]
         drawn = [write_cases_figures(runs, folds, request.out, key=key) for key in keys]
         drawn += [write_calibration(runs, folds, request.out, key=key) for key in keys]
         return [path for paths in drawn for path in paths]
@@ -135,6 +137,8 @@ def _spend(study: Study, budget: Budget, table: int) -> str:
     if len(study.stages) == 1:
         return f"Every row trains on equally many slices: {_sizes(stages[study.stages[0]])}."
     parts = [f"{name} {_sizes(stages[name])}" for name in study.stages]
+    if budget.box and any(plan.mode == "box" for plan in study.plan_of(table)):
+        parts.append(f"box unmasked from the first step {_sizes(budget.box)}")
     return f"Every row of a kind trains on equally many slices: {', '.join(parts)}."
 
 

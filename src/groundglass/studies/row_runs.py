@@ -64,6 +64,8 @@ def lacking(plan: RowPlan, budget: Budget) -> str:
     """Why a row cannot be made here under a budget; "" where it can."""
     if plan.mode == "context" and budget.context is None:
         return f"budget {budget.name} trains no network with context"
+    if plan.mode == "box" and budget.box is None:
+        return f"budget {budget.name} trains no network on the whole box"
     package = network_entry(plan.network).needs
     if not package or find_spec(package) is not None:
         return ""
@@ -131,6 +133,9 @@ def _train(runs: StudyRuns, plan: RowPlan, split: Split) -> tuple[RunResult, flo
         run = runs.context(plan.network, split)
         run = replace(run, slices=run.slices + masked.slices)
         return run, first.seconds + masked.seconds
+    if plan.mode == "box":
+        first = runs.lungs(plan.lung_network, split)
+        return runs.box(plan.network, split, loss=plan.loss), first.seconds
     if plan.mode == "hierarchical":
         budget = runs.budget
         spend = budget.cascade_lesions if plan.cascade else budget.lesions
@@ -214,7 +219,7 @@ def _parameters(runs: StudyRuns, plan: RowPlan) -> int:
     else:
         network = build_network(plan.network, base=base)
         count = sum(weight.numel() for weight in network.parameters())
-    is_cascade = plan.mode in ("hierarchical", "context") and plan.target == "lesions"
+    is_cascade = plan.mode in ("hierarchical", "context", "box") and plan.target == "lesions"
     return 2 * count if is_cascade else count
 
 

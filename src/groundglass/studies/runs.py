@@ -144,10 +144,7 @@ class StudyRuns:
             lungs=None if self.budget.lung_half is None else self.training_lungs(split),
             validation=self._validation(split),
         )
-        if loss is not None:
-            settings = settings.model_copy(update={"loss": loss})
-        which = f"{network}-{loss}" if loss else network
-        return self._train(settings, split, f"lesions-{which}-{_size(spend)}")
+        return self._train_with(loss, settings, split, f"lesions-{network}", spend)
 
     def context(self, network: str, split: Split) -> RunResult:
         """The second stage, trained on with the whole box shown; see `Budget.context`.
@@ -160,6 +157,25 @@ class StudyRuns:
         start = self.lesions(network, split, self.budget.cascade_lesions)
         settings = context_settings(self._place(split), network, spend, start.folder)
         return self._train(settings, split, f"context-{network}-{_size(spend)}")
+
+    def box(self, network: str, split: Split, *, loss: str | None = None) -> RunResult:
+        """The second stage, shown the whole box from the first step; see `Budget.box`.
+
+        Raises: SettingsError where the budget has none.
+        """
+        spend = self.budget.box
+        if spend is None:
+            raise SettingsError(f"budget {self.budget.name} trains no network on the whole box")
+        settings = run_settings(
+            "lesions",
+            network,
+            place=self._place(split),
+            spend=spend,
+            validation=self._validation(split),
+        )
+        recipe = {**settings.recipe, "mask_outside": False}
+        settings = settings.model_copy(update={"recipe": recipe})
+        return self._train_with(loss, settings, split, f"box-{network}", spend)
 
     def direct(self, network: str, split: Split, *, half: bool = False) -> RunResult:
         """Lesions without a lung stage; `half`: trained on the first half of the patients."""
@@ -246,6 +262,15 @@ class StudyRuns:
         return tuple(
             row.scan_id for row in self.rows if row.scan_id in following.test and not row.is_healthy
         )
+
+    def _train_with(
+        self, loss: str | None, settings: TrainSettings, split: Split, name: str, spend: StageBudget
+    ) -> RunResult:
+        """A run with another loss than the network's own, where one is given, under its name."""
+        if loss is not None:
+            settings = settings.model_copy(update={"loss": loss})
+            name = f"{name}-{loss}"
+        return self._train(settings, split, f"{name}-{_size(spend)}")
 
     def _train(self, settings: TrainSettings, split: Split, name: str) -> RunResult:
         folder = self._folder(split) / name
