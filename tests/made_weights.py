@@ -102,8 +102,18 @@ def write_rule_weights(folder: Path) -> Weights:
     return write_weights(folder, files=files)
 
 
-def write_tiny_weights(folder: Path) -> Weights:
-    """RAIU-Net of base 2 with random numbers, packed as a finished training is."""
+def write_lesion_model(folder: Path) -> Weights:
+    """The rule for lesions alone, to stand beside the lungs of other weights."""
+    recipes = {"lesions": RULE_RECIPES["lesions"]}
+    files = {"lesions.onnx": rule_onnx("lesions")}
+    return write_weights(folder, name="lesion-rule", files=files, recipes=recipes, version="7")
+
+
+def write_tiny_weights(folder: Path, *, network: str = "raiu-net", alone: bool = False) -> Weights:
+    """A network of base 2 with random numbers, packed as a finished training is.
+
+    `alone`: the lesion stage alone.
+    """
     import torch
 
     from groundglass.networks.build import build_network
@@ -113,12 +123,13 @@ def write_tiny_weights(folder: Path) -> Weights:
 
     for stage, seed in (("lungs", 1), ("lesions", 2)):
         torch.manual_seed(seed)
-        network = build_network("raiu-net", base=2)
+        built = build_network(network, base=2)
         settings = TrainSettings.model_validate(
             {
                 "name": stage,
                 "stage": stage,
                 "index": "prepared",
+                "network": network,
                 "base": 2,
                 "hold_out": [f"held-{stage}", "held-by-both"],
                 "phases": [
@@ -130,13 +141,13 @@ def write_tiny_weights(folder: Path) -> Weights:
         ).model_dump(mode="json")
         run = folder.parent / f"{folder.name}-run-{stage}"
         run.mkdir(parents=True)
-        weights = network.state_dict()
+        weights = built.state_dict()
         save_state(
             run / "state.safetensors", TrainingState(6, 36.0, settings, weights, weights, {})
         )
     runs = [folder.parent / f"{folder.name}-run-{stage}" for stage in ("lungs", "lesions")]
     manifest = pack_weights(
-        runs[0],
+        None if alone else runs[0],
         runs[1],
         folder,
         PackSettings("tiny", "0", "random numbers", "CC0-1.0", ("none",), {}, hardware="a test"),

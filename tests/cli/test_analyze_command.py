@@ -20,6 +20,7 @@ from groundglass.phantom.chest import Phantom
 from groundglass.phantom.nifti_writer import write_nifti
 from groundglass.weights.store import Weights
 
+from ..made_weights import write_lesion_model
 from .conftest import Groundglass
 
 
@@ -42,6 +43,27 @@ def analyze(groundglass: Groundglass, rule_weights: Weights, tmp_path: Path) -> 
         )
 
     return run
+
+
+class TestLesionModel:
+    def test_lungs_of_one_and_lesions_of_another(
+        self, analyze: Groundglass, scans: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        alone = write_lesion_model(tmp_path / "lesions")
+        assert analyze(scans[0], "--lesion-model", alone.folder, "--quiet").code == 0
+        weights = json.loads((tmp_path / "out" / "run.json").read_text())["weights"]
+        assert weights["name"] == "rule"
+        assert weights["lesion_model"]["name"] == "lesion-rule"
+        assert weights["lesion_model"]["version"] == "7"
+        assert weights["sha256"]["lesions"] == alone.stage("lesions").onnx.sha256
+        assert "lesion-rule" in (tmp_path / "out" / "report.html").read_text()
+
+    def test_an_unknown_one(
+        self, analyze: Groundglass, scans: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        answer = analyze(scans[0], "--lesion-model", "lobes")
+        assert answer.code == 1
+        assert "weights 'lobes' are not here; expected chs-net" in answer.err
 
 
 class TestOneScan:
@@ -105,6 +127,20 @@ class TestErrors:
             "error: nothing.nii does not exist; expected a scan. Check the path.\n"
         )
         assert list(tmp_path.iterdir()) == []
+
+    def test_weights_without_lungs(
+        self, groundglass: Groundglass, scans: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        alone = write_lesion_model(tmp_path / "lesions")
+        out = tmp_path / "out"
+        answer = groundglass("analyze", scans[0], "-o", out, "--weights", alone.folder)
+        assert answer.code == 1
+        assert answer.err == (
+            "error: weights 'lesion-rule' have no network for lungs; expected weights with one; "
+            "these have lesions. Give their name to --lesion-model, beside weights that have one "
+            "for lungs.\n"
+        )
+        assert not out.exists()
 
     def test_no_such_weights(
         self, groundglass: Groundglass, scans: tuple[Path, Path], tmp_path: Path

@@ -78,9 +78,12 @@ class TestResult:
         self, analyses: dict[str, Analysis], rule_cascade: Cascade, kind: str
     ) -> None:
         run = read(analyses[kind].folder, "run.json")
-        manifest = rule_cascade.weights.manifest
+        manifest = rule_cascade.weights["lungs"].manifest
         assert run["weights"]["license"] == "CC0-1.0"
         assert run["weights"]["name"] == "rule"
+        assert run["weights"]["lesion_model"] == {
+            "name": "rule", "version": "1", "license": "CC0-1.0", "network": "raiu-net",
+        }  # fmt: skip
         assert run["weights"]["temperature"] == {"lungs": 1.0, "lesions": 1.0}
         assert run["weights"]["calibrated"] == {"lungs": False, "lesions": False}
         assert run["settings"]["flips"] is False
@@ -214,7 +217,7 @@ def test_a_kill_leaves_no_half_result(
     tmp_path: Path, rule_cascade: Cascade, inputs: dict[str, Path]
 ) -> None:
     out = tmp_path / "out"
-    arguments = [str(rule_cascade.weights.folder), str(inputs["slice"]), str(out)]
+    arguments = [str(rule_cascade.weights["lungs"].folder), str(inputs["slice"]), str(out)]
     ran = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
     assert ran.returncode == -9
     assert not out.exists()

@@ -57,7 +57,7 @@ def make_cascade(
         temperature: float = 1.0,
     ) -> Made:
         weights = write_weights(tmp_path_factory.mktemp("fake"), recipes=recipes)
-        stage = weights.manifest.stages["lesions"]
+        stage = weights.stage("lesions")
         weights.manifest.stages["lesions"] = stage.model_copy(update={"temperature": temperature})
         engines = {
             "lungs": FakeEngine(lungs or (lambda batch: rule_logits("lungs", batch))),

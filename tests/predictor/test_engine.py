@@ -13,7 +13,7 @@ from groundglass.predictor import engine as engine_module
 from groundglass.predictor.engine import choose_engine, load_engine, usable_threads
 from groundglass.weights.store import Weights, find_weights
 
-from ..made_weights import write_weights
+from ..made_weights import write_tiny_weights, write_weights
 
 STAGES = ("lungs", "lesions")
 
@@ -56,10 +56,23 @@ def test_engines_agree_on_a_tiny_network(tiny_weights: Weights, stage: str) -> N
         assert np.abs(one - expected[:1]).max() < 1e-4
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_engines_agree_on_the_shipped_weights(stage: str) -> None:
+def test_engines_agree_on_a_lesion_model_alone(tmp_path: Path) -> None:
+    weights = write_tiny_weights(tmp_path / "w", network="ta-segnet", alone=True)
+    assert list(weights.manifest.stages) == ["lesions"]
+    assert weights.manifest.held_out == ("held-by-both", "held-lesions")
+    batch = batch_for(weights, "lesions", 3)
+    expected = probabilities(weights, "lesions", "torch", batch)
+    assert np.ptp(expected) > 1e-3
+    for engine in ("onnx", "openvino"):
+        assert np.abs(probabilities(weights, "lesions", engine, batch) - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"), [("chs-net", "lungs"), ("chs-net", "lesions"), ("ta-segnet", "lesions")]
+)
+def test_engines_agree_on_the_shipped_weights(name: str, stage: str) -> None:
     try:
-        weights = find_weights()
+        weights = find_weights(name)
     except WeightsError as error:
         pytest.skip(f"no shipped weights: {error}")
     batch = batch_for(weights, stage, 1)

@@ -21,7 +21,7 @@ from groundglass.weights.store import (
     user_folder,
 )
 
-from ..made_weights import write_weights
+from ..made_weights import write_lesion_model, write_weights
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +74,13 @@ class TestFiles:
             weights.path("lesions", "onnx")
         with pytest.raises(WeightsError, match="SHA-256"):
             weights.verify()
+
+    def test_a_stage_that_is_not_there(self, tmp_path: Path) -> None:
+        weights = write_lesion_model(tmp_path / "w")
+        assert set(weights.verify()) == {"lesions.onnx", "lesions.safetensors"}
+        assert weights.stage("lesions").network == "raiu-net"
+        with pytest.raises(WeightsError, match=r"have no network for lungs.*--lesion-model"):
+            weights.path("lungs", "onnx")
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         weights = write_weights(tmp_path / "w")

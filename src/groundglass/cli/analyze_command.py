@@ -28,7 +28,21 @@ def analyze(
     ],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     engine: Annotated[str, typer.Option(help="auto, onnx, torch or openvino")] = "auto",
-    weights: Annotated[str, typer.Option(help="Name of weights, or their folder")] = "chs-net",
+    lesion_model: Annotated[
+        str | None,
+        typer.Option(
+            help="Lesion network: chs-net, ta-segnet, or any weights by name or folder; left out, "
+            "that of --weights, or the default",
+            show_default=False,
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Weights by name or folder, for lungs and lesions; left out, chs-net",
+            show_default=False,
+        ),
+    ] = None,
     series: Annotated[
         str | None,
         typer.Option(help="SeriesInstanceUID, or its unique end", show_default=False),
@@ -80,7 +94,9 @@ def analyze(
     check_outputs(inputs, out)
 
     def load() -> Cascade:
-        return load_cascade(weights, engine=engine, device=device, exact=exact_lungs, flips=flips)
+        return load_cascade(
+            weights, lesion_model, engine=engine, device=device, exact=exact_lungs, flips=flips
+        )
 
     if len(inputs) == 1:
         _one(inputs[0], out, load, options=options, resume=resume, as_json=as_json, quiet=quiet,
@@ -89,15 +105,34 @@ def analyze(
         _many(inputs, out, load, options=options, resume=resume, as_json=as_json, quiet=quiet)
 
 
-def load_cascade(name: str, *, engine: str, device: str, exact: bool, flips: bool) -> Cascade:
-    """Weights by name, on the engine and device asked for."""
+def load_cascade(
+    weights: str | None = None,
+    lesion_model: str | None = None,
+    *,
+    engine: str,
+    device: str,
+    exact: bool = False,
+    flips: bool = False,
+) -> Cascade:
+    """Weights by name, on the engine and device asked for.
+
+    Weights that are named bring their own lesion network, unless another is named too.
+    """
     from groundglass.predictor.cascade import Cascade, CascadeSettings
     from groundglass.predictor.engine import choose_engine
-    from groundglass.weights.store import find_weights
+    from groundglass.weights.store import DEFAULT_LESION_MODEL, find_weights
 
     engine, device = choose_engine(engine, device)
     settings = CascadeSettings(lung_step_mm=0.0 if exact else 3.0, flips=flips)
-    return Cascade(find_weights(name), engine=engine, device=device, settings=settings)
+    if weights is None and lesion_model is None:
+        lesion_model = DEFAULT_LESION_MODEL
+    return Cascade(
+        find_weights() if weights is None else find_weights(weights),
+        lesions=None if lesion_model is None else find_weights(lesion_model),
+        engine=engine,
+        device=device,
+        settings=settings,
+    )
 
 
 def summary_lines(analysis: Analysis) -> list[str]:

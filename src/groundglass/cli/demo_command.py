@@ -29,11 +29,12 @@ def demo(
         COVID_REFERENCE,
         COVID_SCAN,
     )
-    from groundglass.weights.store import find_weights
 
     set_up_logging(quiet=False, verbose=False)
-    cascade = load_cascade("chs-net", engine=engine, device="auto", exact=False, flips=False)
-    held_out = find_weights("chs-net").manifest.held_out
+    cascade = load_cascade(engine=engine, device="auto")
+    held_out = set[str].intersection(
+        *(set(chosen.manifest.held_out) for chosen in cascade.weights.values())
+    )
     jobs = (
         ("covid", COVID_SCAN, COVID_REFERENCE, AnalyzeOptions(nominal_spacing=True)),
         ("cip", CIP_SCAN, CIP_REFERENCE, AnalyzeOptions()),

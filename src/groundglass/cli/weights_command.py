@@ -88,14 +88,17 @@ def export(
 
 @weights_app.command("pack")
 def pack(
-    lungs: Annotated[Path, typer.Option(help="Run folder of `train lungs`")],
     lesions: Annotated[Path, typer.Option(help="Run folder of `train lesions`")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the weights")],
-    name: Annotated[str, typer.Option(help="Name that --weights takes")],
+    name: Annotated[str, typer.Option(help="Name that --weights or --lesion-model takes")],
     version: Annotated[str, typer.Option(help="Version of the weights")],
     title: Annotated[str, typer.Option(help="One line on what they are")],
     license_name: Annotated[str, typer.Option("--license", help="Licence of the weights")],
     data: Annotated[list[str], typer.Option(help="Training data, with source; repeatable")],
+    lungs: Annotated[
+        Path | None,
+        typer.Option(help="Run folder of `train lungs`; left out: a lesion model alone"),
+    ] = None,
     accuracy: Annotated[
         Path | None, typer.Option(help="JSON with what was measured, stored as it is")
     ] = None,
@@ -110,7 +113,7 @@ def pack(
         Path | None, typer.Option(help="JSON on how well lesions are calibrated, with temperature")
     ] = None,
 ) -> None:
-    """Make weights for analysis from two training runs (extra `train`)."""
+    """Make weights for analysis from one or two training runs (extra `train`)."""
     from groundglass.errors import MissingExtraError
 
     measured = _read_json("--accuracy", accuracy)

@@ -125,7 +125,7 @@ def analyze_scan(
 
 
 def _lesion_probability(segmentation: Segmentation, cascade: Cascade) -> LesionProbability:
-    stage = cascade.weights.manifest.stages["lesions"]
+    stage = cascade.stages["lesions"]
     return LesionProbability(
         segmentation.probability,
         stage.slice_recipe().threshold,
@@ -194,7 +194,8 @@ def _run_record(
     options: AnalyzeOptions,
 ) -> dict[str, Any]:
     """The run manifest: enough to say what was done and to do it again."""
-    manifest = cascade.weights.manifest
+    manifest = cascade.weights["lungs"].manifest
+    lesion_manifest = cascade.weights["lesions"].manifest
     return {
         "groundglass": groundglass.__version__,
         "notice": RESEARCH_USE,
@@ -216,14 +217,20 @@ def _run_record(
             "name": manifest.name,
             "version": manifest.version,
             "license": manifest.license,
+            "lesion_model": {
+                "name": lesion_manifest.name,
+                "version": lesion_manifest.version,
+                "license": lesion_manifest.license,
+                "network": cascade.stages["lesions"].network,
+            },
             "sha256": {
                 name: (stage.safetensors if cascade.engine == "torch" else stage.onnx).sha256
-                for name, stage in manifest.stages.items()
+                for name, stage in cascade.stages.items()
             },
-            "temperature": {name: stage.temperature for name, stage in manifest.stages.items()},
-            "calibrated": {name: stage.is_calibrated for name, stage in manifest.stages.items()},
+            "temperature": {name: stage.temperature for name, stage in cascade.stages.items()},
+            "calibrated": {name: stage.is_calibrated for name, stage in cascade.stages.items()},
         },
-        "recipe": {s: stage.recipe for s, stage in manifest.stages.items()},
+        "recipe": {s: stage.recipe for s, stage in cascade.stages.items()},
         "engine": {"name": cascade.engine, "device": cascade.device},
         "settings": {
             "lung_step_mm": cascade.settings.lung_step_mm,

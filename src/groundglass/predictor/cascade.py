@@ -70,25 +70,32 @@ class Segmentation:
 
 
 class Cascade:
-    """Both networks, loaded once, for any number of scans."""
+    """Both networks, loaded once, for any number of scans.
+
+    `lesions`: weights whose lesion network is taken; left out, that of `weights`.
+    Raises: WeightsError where a network is missing or damaged.
+    """
 
     def __init__(
         self,
         weights: Weights,
         *,
+        lesions: Weights | None = None,
         engine: str = "onnx",
         device: str = "cpu",
         settings: CascadeSettings | None = None,
     ) -> None:
-        self.weights = weights
+        self.weights = {"lungs": weights, "lesions": lesions or weights}
+        self.stages = {name: chosen.stage(name) for name, chosen in self.weights.items()}
         self.engine = engine
         self.device = device
         self.settings = settings or CascadeSettings()
-        self._lungs = load_engine(weights, "lungs", engine=engine, device=device)
-        self._lesions = load_engine(weights, "lesions", engine=engine, device=device)
-        self._lung_recipe = weights.manifest.stages["lungs"].slice_recipe()
-        self._lesion_recipe = weights.manifest.stages["lesions"].slice_recipe()
-        self._temperature = {k: s.temperature for k, s in weights.manifest.stages.items()}
+        self._engines = {
+            name: load_engine(chosen, name, engine=engine, device=device)
+            for name, chosen in self.weights.items()
+        }
+        self._lung_recipe = self.stages["lungs"].slice_recipe()
+        self._lesion_recipe = self.stages["lesions"].slice_recipe()
 
     def segment(self, volume: Volume, watch: Stopwatch | None = None) -> Segmentation:
         """Segment one scan. Raises: NoLungError where no lung is found."""
@@ -117,9 +124,8 @@ class Cascade:
 
     def _chance(self, stage: str, batch: np.ndarray) -> np.ndarray:
         """Slices (N, H, W) in a network's input -> probabilities (N, H, W), calibrated if it is."""
-        engine = self._lungs if stage == "lungs" else self._lesions
-        logits = engine.logits(np.ascontiguousarray(batch)[:, None])[:, 0]
-        return _sigmoid(logits / np.float32(self._temperature[stage]))
+        logits = self._engines[stage].logits(np.ascontiguousarray(batch)[:, None])[:, 0]
+        return _sigmoid(logits / np.float32(self.stages[stage].temperature))
 
     def _lung_probability(self, frames: _Frames) -> tuple[np.ndarray, int]:
         """(D, S, S) float32 in the frame, from every slice or from an even sample of them.

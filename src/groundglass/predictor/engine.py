@@ -124,7 +124,7 @@ class TorchEngine:
                 expected="a CUDA build of torch and a working driver",
                 remedy="Use --device cpu",
             )
-        entry = weights.manifest.stages[stage]
+        entry = weights.stage(stage)
         path = weights.path(stage, "safetensors")
         network = build_network(entry.network, base=entry.base)
         try:

@@ -35,7 +35,7 @@ def calibrate_weights(
     (temperature 1). The record also holds the threshold that is best for pooled Dice.
     Raises: InputError for fewer than two patients, or without lesions; WeightsError as `weights`.
     """
-    stage = weights.manifest.stages["lesions"]
+    stage = weights.stage("lesions")
     network = build_network(stage.network, base=stage.base)
     stored = load_file(weights.path("lesions", "safetensors"))
     network.load_state_dict(

@@ -1,4 +1,4 @@
-"""From two finished runs to weights that analysis can use: ONNX, float16 safetensors, manifest."""
+"""From finished runs to weights that analysis can use: ONNX, float16 safetensors, manifest."""
 
 from __future__ import annotations
 
@@ -73,12 +73,13 @@ class PackSettings:
 
 
 def pack_weights(
-    lungs: Path, lesions: Path, destination: Path, settings: PackSettings
+    lungs: Path | None, lesions: Path, destination: Path, settings: PackSettings
 ) -> WeightsManifest:
-    """Write `destination`: both networks' running averages as .onnx and .safetensors.
+    """Write `destination`: the networks' running averages as .onnx and .safetensors.
 
-    `lungs`, `lesions`: run folders. The numbers are rounded to float16 first, so that every
-    engine computes with the same ones.
+    `lungs`, `lesions`: run folders; without lungs the weights hold a lesion model alone, which
+    is used beside the lungs of other weights. The numbers are rounded to float16 first, so that
+    every engine computes with the same ones.
     Raises: WeightsError where a run is missing, of the wrong stage, or the export differs from
     the network; SettingsError as `PackSettings.temperature`.
     """
@@ -86,7 +87,8 @@ def pack_weights(
     destination.mkdir(parents=True, exist_ok=True)
     stages: dict[str, Stage] = {}
     held_out: list[set[str]] = []
-    for name, run in (("lungs", lungs), ("lesions", lesions)):
+    runs = {"lesions": lesions} if lungs is None else {"lungs": lungs, "lesions": lesions}
+    for name, run in runs.items():
         state = load_result(run)
         recipe = SliceRecipe.from_dict(state.settings["recipe"])
         if recipe.stage != name:

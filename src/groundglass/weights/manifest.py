@@ -54,9 +54,10 @@ class Stage(_Frozen):
 
 
 class WeightsManifest(_Frozen):
-    """The weights of a whole cascade. `accuracy` holds what was measured, with its conditions.
+    """The weights of a whole cascade, or of one of its stages alone.
 
-    `held_out` names the scans that neither network was trained on.
+    `accuracy` holds what was measured, with its conditions; `held_out` names the scans that none
+    of the networks was trained on.
     """
 
     format: Literal["groundglass-weights-1"] = "groundglass-weights-1"
@@ -90,9 +91,10 @@ class WeightsManifest(_Frozen):
                 f"{path} is damaged at {where}: {first['msg']}",
                 remedy="Import or install the weights again",
             ) from error
-        if sorted(manifest.stages) != sorted(STAGES):
+        if not manifest.stages or not set(manifest.stages) <= set(STAGES):
             raise WeightsError(
-                f"{path} has stages {sorted(manifest.stages)}", expected=" and ".join(STAGES)
+                f"{path} has stages {sorted(manifest.stages)}",
+                expected=f"{' and '.join(STAGES)}, or one of them",
             )
         for name, stage in manifest.stages.items():
             _check_recipe(path, name, stage)

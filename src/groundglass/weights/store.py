@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from groundglass.errors import WeightsError
-from groundglass.weights.manifest import MANIFEST_NAME, WeightsManifest
+from groundglass.weights.manifest import MANIFEST_NAME, Stage, WeightsManifest
 
 log = logging.getLogger(__name__)
 
 DEFAULT_WEIGHTS = "chs-net"
+DEFAULT_LESION_MODEL = "chs-net"
+"""Whose lesion network is used with the default weights; why: docs/decisions/0017."""
+
 _SHIPPED = Path(__file__).resolve().parent / "shipped"
 _LARGEST_IMPORT_BYTES = 4 * 2**30
 
@@ -28,12 +31,27 @@ class Weights:
     folder: Path
     manifest: WeightsManifest
 
+    def stage(self, name: str) -> Stage:
+        """What the manifest says of 'lungs' or 'lesions'.
+
+        Raises: WeightsError where these weights have no such network.
+        """
+        if name not in self.manifest.stages:
+            other = "--lesion-model" if name == "lungs" else "--weights"
+            raise WeightsError(
+                f"weights {self.manifest.name!r} have no network for {name}",
+                expected=f"weights with one; these have {', '.join(self.manifest.stages)}",
+                remedy=f"Give their name to {other}, beside weights that have one for {name}",
+            )
+        return self.manifest.stages[name]
+
     def path(self, stage: str, kind: str) -> Path:
         """File of a stage, 'onnx' or 'safetensors', after checking its hash.
 
-        Raises: WeightsError where the file is missing or is not what the manifest says.
+        Raises: WeightsError where the stage or the file is missing, or the file is not what the
+        manifest says.
         """
-        entry = getattr(self.manifest.stages[stage], kind)
+        entry = getattr(self.stage(stage), kind)
         path = self.folder / entry.file
         if not path.is_file():
             raise WeightsError(
