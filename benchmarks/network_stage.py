@@ -42,6 +42,7 @@ def main() -> None:
     """Time the networks and the machine's rates."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", default="chs-net")
+    parser.add_argument("--lesion-models", default="chs-net", help="names, with commas")
     parser.add_argument("--size", type=int, default=256, help="edge of the common slice")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
@@ -54,7 +55,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     rates = measure_rates(size=arguments.matrix)
-    candidates = [*shipped(arguments.weights), *common(arguments.size)]
+    models = arguments.lesion_models.split(",")
+    candidates = [*shipped(arguments.weights, models), *common(arguments.size)]
     rows = time_networks(
         candidates, batch=arguments.batch, rounds=arguments.rounds, threads=arguments.threads
     )
@@ -69,14 +71,17 @@ def main() -> None:
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def shipped(weights_name: str) -> list[Candidate]:
-    """The cascade's two networks at the sizes they see in analysis."""
+def shipped(weights_name: str, lesion_models: list[str]) -> list[Candidate]:
+    """The cascade's networks at the sizes they see in analysis; the first lesion model as its."""
     from groundglass.networks.build import build_network
     from groundglass.weights.store import find_weights
 
-    weights = find_weights(weights_name)
+    stages = [("lungs", "lungs", find_weights(weights_name))]
+    stages += [("lesions", f"lesions, {name}", find_weights(name)) for name in lesion_models]
+    stages[1] = ("lesions", "lesions", stages[1][2])
     out = []
-    for name, stage in weights.manifest.stages.items():
+    for name, label, weights in stages:
+        stage = weights.stage(name)
         height, width = stage.slice_recipe().network_size
 
         def build(network: str = stage.network, base: int = stage.base) -> Any:
@@ -84,7 +89,7 @@ def shipped(weights_name: str) -> list[Candidate]:
 
         file = str(weights.path(name, "onnx"))
         note = f"the {name} stage of {weights.manifest.name}, as analyze runs it"
-        out.append(Candidate(f"ours: {name}", note, (height, width), build, file))
+        out.append(Candidate(f"ours: {label}", note, (height, width), build, file))
     return out
 
 
@@ -99,6 +104,7 @@ def common(edge: int) -> list[Candidate]:
     one: dict[str, Any] = {"spatial_dims": 2, "in_channels": 1, "out_channels": 1}
     return [
         Candidate("ours: RAIU-Net", "16..256", size, lambda: build_network("raiu-net")),
+        Candidate("ours: TA-SegNet", "16..256", size, lambda: build_network("ta-segnet")),
         Candidate("MONAI BasicUNet", "default features 32..256", size, lambda: BasicUNet(**one)),
         Candidate(
             "MONAI BasicUNet, U-Net-sized",

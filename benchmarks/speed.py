@@ -2,9 +2,10 @@
 
     python benchmarks/speed.py
 
-A whole `groundglass analyze` of a 300x512x512 scan, lungmask's lungs of the same scan, the
-network stage alone, the floor that a matrix product sets, `--help`, and a core install. Each is
-measured in a process of its own. See benchmarks/README.md.
+A whole `groundglass analyze` of a 300x512x512 scan, the same with both lesion models on every
+engine, lungmask's lungs of that scan, the network stage alone, the floor that a matrix product
+sets, `--help`, and a core install. Each is measured in a process of its own. See
+benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ import platform
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine_runs import measure_engines
+from groundglass.weights.store import DEFAULT_LESION_MODEL, DEFAULT_WEIGHTS
 from install_size import help_seconds, make_environment, measure_install
 from measured_process import CommandFailedError, Measured, run_measured
 from speed_tables import floor_of, to_markdown
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("help", "install", "analyze", "lungmask", "network")
+PARTS = ("help", "install", "analyze", "engines", "lungmask", "network")
+LESION_MODELS = ("chs-net", "ta-segnet")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -76,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--scan", type=Path, help="a scan to take in place of the phantom")
     add("--threads", type=int, default=2, help="cores and threads of everything (default 2)")
     add("--repeats", type=int, default=3, help="runs of analyze; their median counts")
-    add("--weights", default="chs-net", help="weights of analyze: a name or a folder")
+    add("--weights", default=DEFAULT_WEIGHTS, help="weights of analyze: a name or a folder")
+    add("--lesion-model", default=DEFAULT_LESION_MODEL,
+        help="lesion model of the parts analyze and network; engines has them all")  # fmt: skip
     add("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     add("--lungmask-slices", type=int, default=0,
         help="give lungmask only so many slices, evenly taken; its seconds are then scaled up "
@@ -93,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    shown = ("slices", "size", "threads", "repeats", "weights", "parts", "lungmask_slices",
-             "rounds", "network_size")  # fmt: skip
+    shown = ("slices", "size", "threads", "repeats", "weights", "lesion_model", "parts",
+             "lungmask_slices", "rounds", "network_size")  # fmt: skip
     out = {name: getattr(arguments, name) for name in shown}
     out["scan"] = arguments.scan.name if arguments.scan else "phantom"
     return out
@@ -156,12 +162,29 @@ def _measure_analyze(arguments: argparse.Namespace) -> dict[str, Any]:
         for _ in range(arguments.repeats):
             for name, extra in (("default", []), ("exact lungs", ["--exact-lungs"])):
                 out = Path(place) / "out"
-                command = [str(_program()), "analyze", str(scan), "-o", str(out), "--engine",
-                           "onnx", "--weights", arguments.weights, "--quiet", *extra]  # fmt: skip
-                cost = run_measured(command, threads=arguments.threads)
-                runs[name].append({**_costs(cost), "run": _run_record(out)})
+                options = ["--engine", "onnx", "--lesion-model", arguments.lesion_model, *extra]
+                runs[name].append(_analyze(arguments, scan, out, options))
     files = [scan] if scan.is_file() else [p for p in scan.rglob("*") if p.is_file()]
     return {"runs": runs, "scan_bytes": sum(path.stat().st_size for path in files)}
+
+
+def _measure_engines(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    scan = _scan(arguments)
+    with tempfile.TemporaryDirectory(dir=arguments.cache) as place:
+        return measure_engines(
+            lambda options: _analyze(arguments, scan, Path(place) / "out", options),
+            LESION_MODELS,
+            repeats=arguments.repeats,
+        )
+
+
+def _analyze(
+    arguments: argparse.Namespace, scan: Path, out: Path, options: Sequence[str]
+) -> dict[str, Any]:
+    command = [str(_program()), "analyze", str(scan), "-o", str(out), "--weights",
+               arguments.weights, "--quiet", *options]  # fmt: skip
+    cost = run_measured(command, threads=arguments.threads)
+    return {**_costs(cost), "run": _run_record(out)}
 
 
 def _run_record(out: Path) -> dict[str, Any]:
@@ -203,9 +226,11 @@ def _measure_lungmask(arguments: argparse.Namespace) -> dict[str, Any]:
 def _measure_network(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=arguments.cache) as place:
         out = Path(place) / "network.json"
-        options = {"--weights": arguments.weights, "--size": arguments.network_size,
-                   "--rounds": arguments.rounds, "--threads": arguments.threads,
-                   "--matrix": arguments.matrix, "--out": out}  # fmt: skip
+        models = [arguments.lesion_model]
+        models += [name for name in LESION_MODELS if name != arguments.lesion_model]
+        options = {"--weights": arguments.weights, "--lesion-models": ",".join(models),
+                   "--size": arguments.network_size, "--rounds": arguments.rounds,
+                   "--threads": arguments.threads, "--matrix": arguments.matrix, "--out": out}  # fmt: skip
         command = [sys.executable, str(HERE / "network_stage.py")]
         for name, value in options.items():
             command += [name, str(value)]
@@ -229,6 +254,7 @@ _MEASURE: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "help": _measure_help,
     "install": _measure_install,
     "analyze": _measure_analyze,
+    "engines": _measure_engines,
     "lungmask": _measure_lungmask,
     "network": _measure_network,
 }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 from typing import Any
 
 from arithmetic import floor_seconds
+from engine_runs import engines_table
+from markdown_table import table
 
 
 def floor_of(run: dict[str, Any], network: dict[str, Any], scan_bytes: int) -> dict[str, float]:
@@ -39,21 +40,13 @@ def median_run(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return sorted(runs, key=lambda run: run["wall_s"])[len(runs) // 2]
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table; the first column to the left, the others to the right."""
-    lines = [_line(header), _line(["---", *["---:"] * (len(header) - 1)])]
-    return "\n".join([*lines, *(_line(row) for row in rows)]) + "\n"
-
-
-def _line(cells: Sequence[object]) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-
 def to_markdown(result: dict[str, Any]) -> str:
     """Everything that was measured, as one page; parts that did not run are left out."""
     parts = [_conditions(result)]
     if "analyze" in result:
         parts += [_whole(result), _stages(result)]
+    if "engines" in result:
+        parts.append(engines_table(result["engines"]))
     if "floor" in result:
         parts.append(_floor(result))
     if "network" in result:
@@ -70,7 +63,8 @@ def _conditions(result: dict[str, Any]) -> str:
     return (
         f"{machine['cpu']} ({machine['vector']}), {settings['threads']} of {machine['cores']} "
         f"cores, {machine['memory_gib']:g} GiB, {machine['system']}, Python {machine['python']}; "
-        f"weights {settings['weights']}. Load average before each part: {loads}.\n"
+        f"weights {settings['weights']}, lesion model "
+        f"{settings['lesion_model']}. Load average before each part: {loads}.\n"
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -21,6 +23,7 @@ from accuracy_cases import (
 from accuracy_tables import MINISEG_DICE, combine_by_size, summarize
 from accuracy_tables import to_markdown as accuracy_markdown
 from arithmetic import best_seconds, count_flop, count_parameters, floor_seconds, measure_rates
+from engine_runs import engines_table, measure_engines
 from groundglass.errors import InputError, NoLungError
 from groundglass.intensity import Intensity
 from groundglass.predictor.cascade import Segmentation
@@ -134,7 +137,7 @@ def test_speed_page_shows_what_was_measured() -> None:
     result = {
         "machine": {"cpu": "A CPU", "vector": "avx2", "cores": 2, "memory_gib": 16.0,
                     "system": "Linux", "python": "3.11"},
-        "settings": {"threads": 2, "weights": "chs-net"},
+        "settings": {"threads": 2, "weights": "chs-net", "lesion_model": "chs-net"},
         "load_average": {"analyze": 0.1},
         "errors": {"install": "no room"},
         "analyze": {"runs": runs, "scan_bytes": 150_000_000},
@@ -152,6 +155,25 @@ def test_speed_page_shows_what_was_measured() -> None:
     assert "| default | 450 | 4.50 | 10.00 | 2.2 |" in page
     assert "**install failed**: no room" in page
     assert "median of 2 | 0.35 s" in page
+
+
+def test_every_engine_has_its_stages_with_their_shares() -> None:
+    seconds = {"read": 1.0, "lungs: network": 2.0, "lungs: clean-up": 1.0, "lesions: network": 4.0,
+               "measure": 0.25, "report": 0.25}  # fmt: skip
+    run = {"seconds": seconds, "slices_seen": {"lungs": 4, "lesions": 10}}
+    asked: list[list[str]] = []
+
+    def analyze(options: Sequence[str]) -> dict[str, Any]:
+        asked.append(list(options))
+        return {"wall_s": 10.0, "run": run}
+
+    rows = measure_engines(analyze, ["a", "b"], repeats=2)
+    assert len(asked) == 12
+    assert asked[0] == ["--lesion-model", "a", "--engine", "onnx"]
+    assert asked[:6] == asked[6:]
+    lines = [line for line in engines_table(rows).splitlines() if line.startswith("| a | onnx")]
+    stages = "1.0 (10 %) | 3.0 (30 %) | 4.0 (40 %) | 0.5 (5 %) | 1.5 (15 %)"
+    assert lines == [f"| a | onnx | 10.0 | {stages} | 0.4000 |"]
 
 
 def test_speed_command_measures_help_and_writes_both_files(tmp_path: Path) -> None:
