@@ -228,9 +228,15 @@ def _measure_network(arguments: argparse.Namespace) -> dict[str, Any]:
         out = Path(place) / "network.json"
         models = [arguments.lesion_model]
         models += [name for name in LESION_MODELS if name != arguments.lesion_model]
-        options = {"--weights": arguments.weights, "--lesion-models": ",".join(models),
-                   "--size": arguments.network_size, "--rounds": arguments.rounds,
-                   "--threads": arguments.threads, "--matrix": arguments.matrix, "--out": out}  # fmt: skip
+        options = {
+            "--weights": arguments.weights,
+            "--lesion-models": ",".join(models),
+            "--size": arguments.network_size,
+            "--rounds": arguments.rounds,
+            "--threads": arguments.threads,
+            "--matrix": arguments.matrix,
+            "--out": out,
+        }
         command = [sys.executable, str(HERE / "network_stage.py")]
         for name, value in options.items():
             command += [name, str(value)]
