@@ -55,7 +55,7 @@ def test_a_study_without_a_cascade_may_spend_otherwise() -> None:
     assert cpu.of_study(has_cascade=True) is cpu
     assert cpu.alone is not None
     own = cpu.of_study(has_cascade=False)
-    assert (own.direct, own.folds, own.every) == (cpu.alone.direct, (0, 1), 1)
+    assert (own.direct, own.folds, own.every) == (cpu.alone.direct, (0,), 1)
     assert own.lesions == cpu.lesions
     gpu = find_budget("gpu")
     assert gpu.of_study(has_cascade=False) is gpu
