@@ -113,7 +113,27 @@ class TestBootstrap:
         assert one is not None
         assert 20 < one.undefined < 80  # both draws empty: one in four
 
+    def test_strata_are_drawn_by_themselves(self) -> None:
+        """Each draw has the two small values and the two large ones as often as the data."""
+        values, own = [0.0, 0.0, 1.0, 1.0], ["a", "b", "c", "d"]
+        strata = {"a": "low", "b": "low", "c": "high", "d": "high"}
+        free = bootstrap_interval(values, own, mean, draws=200)
+        bound = bootstrap_interval(values, own, mean, draws=200, strata=strata)
+        assert free is not None
+        assert bound is not None
+        assert free.low < 0.5 < free.high
+        assert (bound.low, bound.high, bound.groups) == (0.5, 0.5, 4)
+
+    def test_one_stratum_is_none(self) -> None:
+        one = bootstrap_interval(self.VALUES, self.OWN, mean, draws=100, seed=1)
+        same = dict.fromkeys(self.OWN, "all")
+        assert one == bootstrap_interval(
+            self.VALUES, self.OWN, mean, draws=100, seed=1, strata=same
+        )
+
     def test_bad_calls_are_refused(self) -> None:
+        with pytest.raises(InputError, match="no stratum is given for b; expected one per group"):
+            bootstrap_interval([1.0, 2.0], ["a", "b"], mean, strata={"a": "x"})
         with pytest.raises(InputError, match="2 items and 1 groups"):
             bootstrap_interval([1.0, 2.0], ["a"], mean)
         with pytest.raises(SettingsError, match="level 95"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -140,13 +140,15 @@ def bootstrap_interval(
     level: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
+    strata: Mapping[str, str] | None = None,
 ) -> Interval | None:
     """Interval of `statistic` when whole groups (patients) are drawn with replacement.
 
     `groups[i]` is the group of `items[i]`; equal inputs and seed give equal intervals. None
-    where fewer than two groups, or no draw with a value, leave nothing to say.
-    Raises: InputError where the lengths differ; SettingsError where `level` is not between 0 and
-    1 or `draws` is below 1.
+    where fewer than two groups, or no draw with a value, leave nothing to say. `strata` names the
+    stratum of each group: each is drawn by itself, as many groups as it has.
+    Raises: InputError where the lengths differ or a group has no stratum; SettingsError where
+    `level` is not between 0 and 1 or `draws` is below 1.
     """
     if len(items) != len(groups):
         raise InputError(f"there are {len(items)} items and {len(groups)} groups", expected="pairs")
@@ -158,11 +160,15 @@ def bootstrap_interval(
     members: dict[str, list[T]] = {}
     for item, group in zip(items, groups, strict=True):
         members.setdefault(group, []).append(item)
+    if strata is not None and (bare := sorted(set(members) - set(strata))):
+        raise InputError(f"no stratum is given for {', '.join(bare)}", expected="one per group")
     pools = [members[name] for name in sorted(members)]
     if len(pools) < 2:
         return None
     rng = np.random.default_rng(seed)
-    picks = rng.integers(len(pools), size=(draws, len(pools)))
+    part_of = np.array(["" if strata is None else strata[name] for name in sorted(members)])
+    parts = [np.flatnonzero(part_of == part) for part in np.unique(part_of)]
+    picks = np.hstack([part[rng.integers(part.size, size=(draws, part.size))] for part in parts])
     values = [statistic([item for pick in row for item in pools[pick]]) for row in picks]
     known = [value for value in values if value is not None]
     if not known:

@@ -188,10 +188,10 @@ class Reliability:
             for i, n in enumerate(self.count)
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """What a manifest keeps: the figures, and the curve as one row per bin."""
+    def to_dict(self, *, counted: str = "pixels") -> dict[str, Any]:
+        """What a manifest keeps: the number `counted`, the figures, and one row per bin."""
         return {
-            "pixels": self.total,
+            counted: self.total,
             "ece": _rounded(self.ece),
             "brier": _rounded(self.brier),
             "log_loss": _rounded(self.log_loss),

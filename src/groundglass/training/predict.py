@@ -10,17 +10,10 @@ import torch
 from torch import nn
 
 from groundglass.datasets.index import PreparedScan
-from groundglass.intensity import Intensity
 from groundglass.metrics.aggregate import CaseScore
 from groundglass.metrics.overlap import slice_confusions
-from groundglass.ops.slice_image import (
-    LungBox,
-    frame_image,
-    is_equalized,
-    lesion_input,
-    lung_input,
-)
 from groundglass.recipe import SliceRecipe
+from groundglass.training.scan_inputs import ScanInputs
 
 BATCH = 8
 
@@ -59,40 +52,22 @@ class ScanPredictor:
         `slices`: which ones to look at; left out, all (for lesions, all with lung). `flips`:
         average with the mirrored slice. Shape: (D, S, S) float32.
         """
-        recipe = self._recipe
         depth, edge, _ = scan.image.shape
         out = np.zeros((depth, edge, edge), np.float32)
-        mask = (scan.lungs if lungs is None else lungs) > 0
-        picks = np.arange(depth) if slices is None else np.asarray(slices)
-        inside = recipe.stage == "lesions"
-        if inside:
-            picks = picks[mask[picks].any(axis=(1, 2))]
-            if not picks.size:
-                return out
-        box = LungBox.around(np.asarray(mask.any(axis=0)), recipe) if inside else None
-        domain = Intensity(scan.row.domain, "index", "as the index says")
-        equalized = is_equalized(scan.image, domain, recipe)
-        for start in range(0, picks.size, BATCH):
-            chosen = picks[start : start + BATCH]
-            shown = []
-            for d in chosen:
-                image = frame_image(scan.image[d], recipe, is_hu=scan.is_hu, is_equalized=equalized)
-                shown.append(
-                    lung_input(image, recipe)
-                    if box is None
-                    else lesion_input(image, mask[d], box, recipe)
-                )
-            batch = np.stack(shown)[:, None]
+        inputs = ScanInputs.of(scan, self._recipe, lungs=lungs, slices=slices)
+        for start in range(0, inputs.picks.size, BATCH):
+            chosen = inputs.picks[start : start + BATCH]
+            batch = inputs.batch(chosen)
             chance = self._sigmoid(batch)
             if flips:
                 mirrored = self._sigmoid(np.ascontiguousarray(batch[..., ::-1]))
                 chance = (chance + mirrored[..., ::-1]) / 2
             for d, one in zip(chosen, chance, strict=True):
                 one = np.ascontiguousarray(one)
-                if box is None:
+                if inputs.box is None:
                     out[d] = cv2.resize(one, (edge, edge), interpolation=cv2.INTER_LINEAR)
                 else:
-                    out[d] = box.paste(one, edge) * mask[d]
+                    out[d] = inputs.box.paste(one, edge) * inputs.mask[d]
         return out
 
     @torch.inference_mode()
