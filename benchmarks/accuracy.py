@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--weights", default="chs-net",
         help="a name, a folder of weights, or a folder with training runs lungs/ and "
         "lesions/, which may still be going on")  # fmt: skip
+    add("--lesion-model", help="weights whose lesion network is taken; else that of --weights")
     add("--out", type=Path, help="JSON to write")
     add("--md", type=Path, help="Markdown to write")
     add("--all", action="store_true", help="the training cases too, labelled as such")
@@ -88,8 +89,15 @@ def evaluate(arguments: argparse.Namespace, place: Path) -> dict[str, Any]:
         lesion_floor_hu=None if arguments.no_density else CascadeSettings().lesion_floor_hu,
         flips=arguments.flips,
     )
-    cascade = Cascade(weights, engine=arguments.engine, device=arguments.device, settings=settings)
-    held_out = weights.manifest.held_out
+    cascade = Cascade(
+        weights,
+        lesions=find_weights(arguments.lesion_model) if arguments.lesion_model else None,
+        engine=arguments.engine,
+        device=arguments.device,
+        settings=settings,
+    )
+    lesion_weights = cascade.weights["lesions"].manifest
+    held_out = sorted(set(weights.manifest.held_out) & set(lesion_weights.held_out))
     cases = all_cases(arguments.data)
     if arguments.cases:
         cases = [case for case in cases if case in arguments.cases.split(",")]
@@ -98,8 +106,9 @@ def evaluate(arguments: argparse.Namespace, place: Path) -> dict[str, Any]:
         "weights": {
             "name": weights.manifest.name,
             "version": weights.manifest.version,
-            "sha256": {name: s.onnx.sha256 for name, s in weights.manifest.stages.items()},
-            "held_out": list(held_out),
+            "lesion_model": {"name": lesion_weights.name, "version": lesion_weights.version},
+            "sha256": {name: stage.onnx.sha256 for name, stage in cascade.stages.items()},
+            "held_out": held_out,
         },
         "engine": f"{arguments.engine} on {arguments.device}",
         "settings": {"lung_step_mm": settings.lung_step_mm, "flips": settings.flips},
@@ -134,7 +143,7 @@ def _weights_folder(name: str, place: Path) -> str:
     return str(place / "weights")
 
 
-def _no_case(arguments: argparse.Namespace, held_out: tuple[str, ...]) -> GroundglassError:
+def _no_case(arguments: argparse.Namespace, held_out: list[str]) -> GroundglassError:
     from groundglass.errors import InputError
 
     if not held_out:

@@ -235,7 +235,11 @@ def test_the_page_shows_cases_pooled_figures_and_miniseg(
     assert summary["miniseg"]["size_weighted_dice"] == pytest.approx(0.780)
     page = accuracy_markdown(
         {
-            "weights": {"name": "chs-net", "version": "1"},
+            "weights": {
+                "name": "chs-net",
+                "version": "1",
+                "lesion_model": {"name": "other", "version": "2"},
+            },
             "engine": "onnx on cpu",
             "settings": {"lung_step_mm": 3.0, "flips": False},
             "held_out": summary,
