@@ -115,7 +115,8 @@ def to_markdown(result: dict[str, Any]) -> str:
     weights = result["weights"]
     parts = [
         f"Weights {weights['name']} {weights['version']}, lesions by "
-        f"{weights['lesion_model']['name']} {weights['lesion_model']['version']}, engine {result['engine']}, "
+        f"{weights['lesion_model']['name']} {weights['lesion_model']['version']}, "
+        f"engine {result['engine']}, "
         f"lung network every {result['settings']['lung_step_mm']:g} mm"
         f"{', mirrored slices averaged' if result['settings']['flips'] else ''}.\n",
     ]
