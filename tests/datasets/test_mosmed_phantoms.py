@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
-import nibabel as nib
 import pytest
 
 from groundglass.datasets.index import read_index
 from groundglass.datasets.mosmed import LICENSE, prepare_mosmed
 from groundglass.errors import DatasetError
-from groundglass.io.phantom_mark import HEADER_NOTE, MARKER
+from groundglass.io.phantom_mark import MARKER
 
-from .made_mosmed import write_set
+from .made_mosmed import write_phantom_set, write_set
 
 IMAGES = ("studies/CT-1/study_0255.nii.gz", "studies/CT-1/study_0256.nii.gz")
-MARKED = {"format": "groundglass-phantom-cohort-1", "settings": {"seed": 12}}
-
-
-def note(path: Path) -> None:
-    """Say in a scan's header that it is a phantom."""
-    image = nib.load(path)
-    image.header["descrip"] = HEADER_NOTE.encode()
-    nib.save(nib.Nifti1Image(image.get_fdata().astype("int16"), image.affine, image.header), path)
 
 
 @pytest.fixture
 def phantoms(tmp_path: Path) -> Path:
-    """A marked tree, of whose studies with masks the headers say that they are phantoms."""
-    root = write_set(tmp_path / "phantoms")
-    for name in IMAGES:
-        note(root / name)
-    (root / MARKER).write_text(json.dumps(MARKED))
-    return root
+    return write_phantom_set(tmp_path / "phantoms")
 
 
 def test_every_column_says_that_they_are_phantoms(
