@@ -11,7 +11,7 @@ import pytest
 from groundglass.cli import prepare_command
 from groundglass.datasets.index import read_index
 
-from ..datasets.made_mosmed import lesion, save, write_set
+from ..datasets.made_mosmed import lesion, save, write_phantom_set, write_set
 from .conftest import Groundglass
 
 
@@ -95,6 +95,18 @@ def test_mosmed_by_default_and_all(groundglass: Groundglass, tmp_path: Path) -> 
     assert "3 scans with findings have no drawn lesions: their empty masks say" in said.out
     assert len(read_index(tmp_path / "out")) == 6
     assert groundglass("audit", tmp_path / "out").code == 0
+
+
+def test_phantoms_are_named_as_such(groundglass: Groundglass, tmp_path: Path) -> None:
+    words = "made-up phantoms: no figure from them says anything about patients"
+    source = write_phantom_set(tmp_path / "phantoms")
+    said = groundglass("prepare", "mosmed", source, tmp_path / "out", "--all")
+    assert said.code == 0, said.err
+    assert words in said.out
+    assert "license: none: made by the program" in said.out
+    assert all(row.is_phantom for row in read_index(tmp_path / "out"))
+    patients = groundglass("prepare", "mosmed", write_set(tmp_path / "set"), tmp_path / "other")
+    assert words not in patients.out
 
 
 def test_a_mask_taken_voxel_for_voxel(groundglass: Groundglass, tmp_path: Path) -> None:

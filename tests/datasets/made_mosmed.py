@@ -9,6 +9,8 @@ import nibabel as nib
 import numpy as np
 from openpyxl import Workbook
 
+from groundglass.io.phantom_mark import HEADER_NOTE, MARKER
+
 SHAPE = (8, 64, 64)
 SPACING_MM = (8.0, 5.0, 5.0)
 HEAD = ("study_id", "category", "study_file", "mask_file")
@@ -88,4 +90,16 @@ def write_set(root: Path) -> Path:
         save(root / str(image).lstrip("/"), chest(number))
         if mask:
             save(root / str(mask).lstrip("/"), lesion())
+    return root
+
+
+def write_phantom_set(root: Path) -> Path:
+    """The same marked as phantoms of seed 12, in the folder and in every header."""
+    write_set(root)
+    for path in (root / "studies").rglob("*.nii.gz"):
+        image = nib.Nifti1Image.from_filename(path)
+        made = nib.Nifti1Image(np.asarray(image.dataobj), image.affine, image.header)
+        made.header["descrip"] = HEADER_NOTE.encode()
+        nib.save(made, path)
+    (root / MARKER).write_text('{"settings": {"seed": 12}}')
     return root
