@@ -21,6 +21,9 @@ def test_the_threshold_lies_between_what_must_be_told_apart() -> None:
     assert 0.25 < point.threshold < 0.37
     assert point.dice == 1.0
     assert point.dice_at_half == 0.0
+    assert point.dice_by_threshold["0.50"] == 0.0
+    assert point.dice_by_threshold[f"{point.threshold:.2f}"] == 1.0
+    assert point.dice_by_threshold["0.20"] == pytest.approx(2 * 200 / (400 + 200), abs=1e-4)
 
 
 def test_a_patient_left_out_is_judged_by_the_others_threshold() -> None:

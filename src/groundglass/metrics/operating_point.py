@@ -19,7 +19,7 @@ class OperatingPoint:
 
     `dice_left_out`: each patient judged at the threshold that is best for the others, so the
     choice has not seen it. `dice_at_half` needs no choice. `range_left_out`: lowest and highest
-    threshold so chosen.
+    threshold so chosen. `dice_by_threshold`: what any other threshold would give.
     """
 
     threshold: float
@@ -27,6 +27,7 @@ class OperatingPoint:
     dice_left_out: float
     dice_at_half: float
     range_left_out: tuple[float, float]
+    dice_by_threshold: dict[str, float]
 
 
 def operating_point(
@@ -53,6 +54,10 @@ def operating_point(
         dice_left_out=float(_dice(left_out[None])[0]),
         dice_at_half=float(_dice(total)[half]),
         range_left_out=(min(chosen), max(chosen)),
+        dice_by_threshold={
+            f"{threshold:.2f}": round(float(dice), 4)
+            for threshold, dice in zip(_THRESHOLDS, _dice(total), strict=True)
+        },
     )
 
 
