@@ -5,8 +5,8 @@ from __future__ import annotations
 from groundglass.studies.plan import RowPlan, rows_planned
 
 
-def _row(key: str, label: str, network: str | None = None) -> RowPlan:
-    return RowPlan(key, label, network or key, "direct", keep=True)
+def _row(key: str, label: str, network: str | None = None, loss: str | None = None) -> RowPlan:
+    return RowPlan(key, label, network or key, "direct", loss=loss, keep=True)
 
 
 _TA_SEGNET = _row("ta-segnet", "TA-SegNet (V7)")
@@ -45,6 +45,8 @@ PLANS: dict[int, tuple[RowPlan, ...]] = {
         _row("gated-unet", "Gated U-Net"),
         _INF_NET,
         _TA_SEGNET,
+        # Ours: most rivals train with this loss, and networks are to be told from losses.
+        _row("ta-segnet-bce-dice", "TA-SegNet (V7), BCE and Dice", "ta-segnet", "bce-dice"),
     ),
 }
 

@@ -158,7 +158,8 @@ def _curves(
     """Curves of the lesion networks of the first fold."""
     folder = runs.folder / f"patients-{folds[0]}"
     if not request.study.has_cascade:  # one folder holds the runs of all its tables
-        found = [folder / f"direct-{plan.network}" for plan in made]
+        names = [f"{p.network}-{p.loss}" if p.loss else p.network for p in made]
+        found = [folder / f"direct-{name}" for name in names]
     elif request.table in (2, 5):
         spend = runs.budget.cascade_lesions if request.table == 2 else runs.budget.lesions
         end = f"-{spend.size[0]}x{spend.size[1]}-{spend.steps}"

@@ -142,7 +142,7 @@ def _train(runs: StudyRuns, plan: RowPlan, split: Split) -> tuple[RunResult, flo
         first = runs.lungs(plan.lung_network, split)
         return runs.lesions(plan.network, split, spend, loss=plan.loss), first.seconds
     if plan.mode == "direct":
-        return runs.direct(plan.network, split), 0.0
+        return runs.direct(plan.network, split, loss=plan.loss), 0.0
     half = runs.direct(plan.network, split, half=True)
     if plan.mode == "half":
         return half, 0.0

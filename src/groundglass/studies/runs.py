@@ -177,7 +177,9 @@ class StudyRuns:
         settings = settings.model_copy(update={"recipe": recipe})
         return self._train_with(loss, settings, split, f"box-{network}", spend)
 
-    def direct(self, network: str, split: Split, *, half: bool = False) -> RunResult:
+    def direct(
+        self, network: str, split: Split, *, half: bool = False, loss: str | None = None
+    ) -> RunResult:
         """Lesions without a lung stage; `half`: trained on the first half of the patients."""
         settings = run_settings(
             "direct",
@@ -187,7 +189,10 @@ class StudyRuns:
             hold_out=self.halves(split)[1] if half else (),
             validation=() if half else self._validation(split),
         )
-        return self._train(settings, split, f"direct-{network}{'-half' if half else ''}")
+        if loss is not None:
+            settings = settings.model_copy(update={"loss": loss})
+        which = f"{network}-{loss}" if loss else network
+        return self._train(settings, split, f"direct-{which}{'-half' if half else ''}")
 
     def training_lungs(self, split: Split) -> Path:
         """Lungs of every training scan, from a network that was trained on other patients.
