@@ -213,14 +213,15 @@ class _Clean:
 
 def _parameters(runs: StudyRuns, plan: RowPlan) -> int:
     """What was trained for the row: both networks of a cascade."""
-    base = runs.budget.base
-    if base == 16:
-        count = network_entry(plan.network).parameters
-    else:
-        network = build_network(plan.network, base=base)
-        count = sum(weight.numel() for weight in network.parameters())
     is_cascade = plan.mode in ("hierarchical", "context", "box") and plan.target == "lesions"
-    return 2 * count if is_cascade else count
+    names = [plan.lung_network, plan.network] if is_cascade else [plan.network]
+    return sum(_count(name, runs.budget.base) for name in names)
+
+
+def _count(name: str, base: int) -> int:
+    if base == 16:
+        return network_entry(name).parameters
+    return sum(weight.numel() for weight in build_network(name, base=base).parameters())
 
 
 def _joined(parts: list[Row]) -> Row:

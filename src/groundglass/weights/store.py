@@ -17,7 +17,7 @@ from groundglass.weights.manifest import MANIFEST_NAME, Stage, WeightsManifest
 log = logging.getLogger(__name__)
 
 DEFAULT_WEIGHTS = "chs-net"
-DEFAULT_LESION_MODEL = "chs-net"
+DEFAULT_LESION_MODEL = "ta-segnet"
 """Whose lesion network is used with the default weights; why: docs/decisions/0017."""
 
 _SHIPPED = Path(__file__).resolve().parent / "shipped"
