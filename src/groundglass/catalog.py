@@ -14,7 +14,8 @@ class NetworkEntry:
     Base 16 is the size of the paper; other bases scale every width by base / 16. `loss` is a name
     of `losses.build`: what its paper trains with, or the nearest there is. `published_parameters`
     is the paper's own count, `published_note` says what explains a difference. `needs` names a
-    package of the extra `train` that this network alone is built with.
+    package of the extra `train` that this network alone is built with. `encoder` names the encoder
+    that can begin with weights from a file; `builder` takes that file as `pretrained=` then.
     """
 
     name: str
@@ -26,6 +27,7 @@ class NetworkEntry:
     published_parameters: int | None = None
     published_note: str = ""
     needs: str = ""
+    encoder: str = ""
 
 
 _CHS_NET = "Punn & Agarwal, CHS-Net, arXiv 2012.07079"
@@ -175,9 +177,10 @@ NETWORKS = (
         "groundglass.networks.ta_segnet:ta_segnet_v8",
         6_969_379,
         _COVTANET,
-        "V7 with an EfficientNet-B0 encoder, from scratch",
+        "V7 with an EfficientNet-B0 encoder, from scratch or from weights that a run names",
         loss="focal-tversky",
         needs="monai",
+        encoder="EfficientNet-B0",
     ),
     NetworkEntry(
         "ta-segnet",
@@ -270,3 +273,13 @@ def network_entry(name: str) -> NetworkEntry:
     raise SettingsError(
         f"network {name!r} is unknown", expected=", ".join(entry.name for entry in NETWORKS)
     )
+
+
+def check_encoder_weights(name: str, file: str) -> None:
+    """Raises: SettingsError where the network called `name` has no encoder for `file`."""
+    if not network_entry(name).encoder:
+        raise SettingsError(
+            f"encoder_weights is {file}, and network {name!r} has no encoder that begins with any",
+            expected=" or ".join(entry.name for entry in NETWORKS if entry.encoder),
+            remedy="Leave the weights out, or take such a network",
+        )

@@ -63,7 +63,8 @@ def test_figure_8(tmp_path: Path) -> None:
         (["chs-net", "--figure", "14"], "written with --table 2"),
         (["ta-segnet"], "expected --table 1, 2 or 3"),
         (["ta-segnet", "--table", "4", "--budget", "tiny"], "table is 4; expected 1, 2 or 3"),
-        (["ta-segnet", "--figure", "8"], "written with --table 1 and --table 3"),
+        (["ta-segnet", "--figure", "8"], "written with every table"),
+        (["ta-segnet", "--table", "2", "--encoder-weights", "x.pth"], "no row of this table"),
     ],
 )
 def test_wrong_usage_is_named(arguments: list[str], message: str) -> None:

@@ -21,6 +21,8 @@ from groundglass.datasets.index import IndexRow, PreparedScan, save_prepared, wr
 from groundglass.errors import SettingsError
 from groundglass.training.checkpoint import load_state
 
+from ..made_encoder import write_encoder
+
 app = typer.Typer()
 app.command("train")(train)
 
@@ -137,6 +139,22 @@ def test_it_stops_at_a_checkpoint_and_goes_on(recipe: Path) -> None:
     assert load_state(recipe.parent / "run" / "state.safetensors").step == 2
     assert "going on from step 2" in run(recipe).stderr
     assert load_state(recipe.parent / "run" / "state.safetensors").step == 4
+
+
+def test_the_encoder_begins_with_a_file(recipe: Path) -> None:
+    file = write_encoder(recipe.parent / "b0.pth", base=2)
+    refused = run(recipe, "--encoder-weights", file).exception
+    assert isinstance(refused, SettingsError)
+    assert "network 'bu' has no encoder that begins with any" in str(refused)
+    values = yaml.safe_load(recipe.read_text())
+    recipe.write_text(yaml.safe_dump({**values, "network": "ta-segnet-v8"}))
+    missing = run(recipe, "--encoder-weights", "none.pth").exception
+    assert isinstance(missing, SettingsError)
+    assert "encoder weights none.pth are not there" in str(missing)
+    result = run(recipe, "--encoder-weights", file)
+    assert result.exit_code == 0, result.output
+    settings = load_state(recipe.parent / "run" / "state.safetensors").settings
+    assert settings["encoder_weights"] == str(file)
 
 
 @pytest.mark.parametrize(

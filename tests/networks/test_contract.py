@@ -80,6 +80,12 @@ class TestContract:
         scale = max(1.0, float(first.abs().max()))  # an untrained Inf-Net answers in hundreds
         torch.testing.assert_close(first[:1], alone, atol=1e-5 * scale, rtol=1e-5)
 
+    def test_training_draws_nothing_at_random(self, network: nn.Module) -> None:
+        """No dropout of any kind: a run is a function of its settings and seed, resumed or not."""
+        x, drawn = torch.randn(2, 1, 32, 48), torch.get_rng_state()
+        all_outputs(network.train(), x)
+        assert torch.equal(torch.get_rng_state(), drawn)
+
     def test_state_dict_round_trip(self, entry: NetworkEntry, network: nn.Module) -> None:
         network.train()
         network(torch.randn(2, 1, 32, 32))  # moves the running statistics too

@@ -71,6 +71,19 @@ class TestFCN:
                 network(torch.rand(1, 1, 40, 33)), torch.full((1, 1, 40, 33), 2.5)
             )
 
+    def test_the_widest_kernel_learns_on_small_slices_too(self) -> None:
+        """At 32 x 32 its map is one cell: only the middle weight meets it, the others get zeros,
+        not what was in memory (torch, CPU, bfloat16)."""
+        torch.manual_seed(0)
+        network = FCN8s(base=4).to(memory_format=torch.channels_last).train()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = network(torch.randn(4, 1, 32, 32))
+        out.float().square().mean().backward()
+        gradient = network.classifier[0].weight.grad
+        assert gradient[..., 3, 3].any()
+        gradient[..., 3, 3] = 0
+        assert not gradient.any()
+
 
 class TestVNet:
     def test_a_stage_adds_its_input(self) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from groundglass.catalog import network_entry
-from groundglass.errors import MissingExtraError, WeightsError
+from groundglass.errors import MissingExtraError, SettingsError
 from groundglass.networks import ta_segnet
 from groundglass.networks.build import build_network
 from groundglass.networks.efficientnet_encoder import EfficientNetEncoder
@@ -27,6 +27,8 @@ from groundglass.networks.raiu_net import baseline_unet
 from groundglass.networks.ta_segnet import TASegNet
 from groundglass.networks.tri_level_attention import RawMixing, TriLevelAttention
 from groundglass.training.pack import export_onnx
+
+from ..made_encoder import made_backbone, write_encoder
 
 VERSIONS = range(1, 9)
 
@@ -207,11 +209,15 @@ class TestEfficientNetEncoder:
         with pytest.raises(MissingExtraError, match=r"groundglass\[train\]"):
             build_network("ta-segnet-v8", base=4)
 
+    @pytest.mark.parametrize("names", ["monai", "imagenet"])
     def test_named_weights_give_what_the_backbone_they_came_from_gives(
-        self, tmp_path: Path
+        self, tmp_path: Path, names: str
     ) -> None:
         """The gray image three times through the three-channel backbone."""
-        file, backbone = made_file(tmp_path)
+        file = write_encoder(tmp_path / "b0.pth", names=names)
+        efficientnet = pytest.importorskip("monai.networks.nets.efficientnet")
+        backbone = efficientnet.EfficientNetBNFeatures("efficientnet-b0", pretrained=False)
+        backbone.load_state_dict(made_backbone().state_dict())
         encoder = EfficientNetEncoder(base=16, pretrained=file).eval()
         x = torch.randn(1, 1, 64, 64)
         with torch.no_grad():
@@ -220,33 +226,55 @@ class TestEfficientNetEncoder:
             torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
     def test_weights_go_through_the_network_of_v8(self, tmp_path: Path) -> None:
-        file, backbone = made_file(tmp_path)
-        network = ta_segnet.ta_segnet_v8(pretrained=file)
-        kernel = backbone.get_submodule("_conv_stem").weight.sum(dim=1, keepdim=True)
+        file = write_encoder(tmp_path / "b0.pth")
+        network = build_network("ta-segnet-v8", encoder_weights=file)
+        kernel = made_backbone().get_submodule("_conv_stem").weight.sum(dim=1, keepdim=True)
         assert torch.equal(network.encoder.get_submodule("stem.1").weight, kernel)
 
-    def test_a_file_that_does_not_fit_is_refused(self, tmp_path: Path) -> None:
-        file, _ = made_file(tmp_path)
-        with pytest.raises(WeightsError, match="has the shape"):
+    def test_older_files_have_no_counts_of_batches(self, tmp_path: Path) -> None:
+        file = write_encoder(tmp_path / "b0.pth", base=4)
+        state = {k: v for k, v in torch.load(file).items() if not k.endswith("_batches_tracked")}
+        torch.save(state, file)
+        assert EfficientNetEncoder(base=4, pretrained=file).stem[1].weight.shape[1] == 1
+
+    def test_a_file_of_another_width_is_refused(self, tmp_path: Path) -> None:
+        file = write_encoder(tmp_path / "b0.pth")
+        with pytest.raises(
+            SettingsError,
+            match=r"_conv_stem\.weight has the shape \(32, 1, 3, 3\) in the encoder weights "
+            r".*b0\.pth; expected EfficientNet-B0, as wide as at base 4: there \(8, 1, 3, 3\)\.",
+        ):
             EfficientNetEncoder(base=4, pretrained=file)
-        torch.save({}, file)
-        with pytest.raises(WeightsError, match="is missing"):
-            EfficientNetEncoder(base=16, pretrained=file)
-        file.write_bytes(b"not weights")
-        with pytest.raises(WeightsError, match="cannot be read"):
-            EfficientNetEncoder(base=16, pretrained=file)
-        with pytest.raises(WeightsError, match="cannot be read"):
-            EfficientNetEncoder(base=16, pretrained=tmp_path / "none.pth")
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            ({}, r"_conv_stem\.weight is missing in the encoder weights"),
+            ({"model": {}}, r"hold something else \(dict\); .* Save the state dict alone"),
+            ([1, 2], r"hold something else \(list\)"),
+            (b"not weights", r"cannot be read \(UnpicklingError\); expected a state dict of Eff"),
+            (b"\x80\x02.", r"cannot be read \(IndexError\)"),
+            (None, r"are not there; expected .*saved by torch\. Check the path; nothing is down"),
+        ],
+        ids=["empty", "nested", "list", "text", "pickle", "missing"],
+    )
+    def test_a_foreign_or_missing_file_is_refused(
+        self, tmp_path: Path, content: object, words: str
+    ) -> None:
+        pytest.importorskip("monai")
+        file = tmp_path / "b0.pth"
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        elif content is not None:
+            torch.save(content, file)
+        with pytest.raises(SettingsError, match=rf"b0\.pth {words}|{words} .*b0\.pth"):
+            EfficientNetEncoder(base=4, pretrained=file)
 
 
-def made_file(folder: Path) -> tuple[Path, nn.Module]:
-    """Random weights of EfficientNet-B0 in the names of EfficientNet-PyTorch's ImageNet files."""
-    efficientnet = pytest.importorskip("monai.networks.nets.efficientnet")
-    backbone = efficientnet.EfficientNetBNFeatures("efficientnet-b0", pretrained=False)
-    named = {}
-    for name, tensor in backbone.state_dict().items():
-        head, *rest = name.split(".")
-        named[".".join([head, *rest[1:]]) if head == "_blocks" else name] = tensor
-    file = folder / "efficientnet-b0.pth"
-    torch.save(named, file)
-    return file, backbone
+def test_a_network_without_such_an_encoder_takes_no_weights() -> None:
+    with pytest.raises(
+        SettingsError,
+        match=r"encoder_weights is b0\.pth, and network 'ta-segnet' has no encoder that begins "
+        r"with any; expected ta-segnet-v8\. Leave the weights out",
+    ):
+        build_network("ta-segnet", base=2, encoder_weights=Path("b0.pth"))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from groundglass.catalog import network_entry
@@ -7,6 +10,7 @@ from groundglass.errors import SettingsError
 from groundglass.studies.budget import BUDGETS
 from groundglass.studies.paper_ta_segnet import PAPER
 from groundglass.studies.plan_ta_segnet import PLANS, plan_of
+from groundglass.studies.registry import find_study
 
 
 OURS = "ta-segnet-bce-dice"
@@ -44,6 +48,24 @@ def test_ta_segnet_is_trained_once_for_all_tables() -> None:
 def test_table_2_has_the_folds_of_the_others() -> None:
     for budget in BUDGETS.values():
         assert budget.folds_of(plan_of(2)) == budget.folds_of(plan_of(1)) == budget.folds
+
+
+def test_weights_are_for_v8_alone() -> None:
+    file = Path("weights/b0.pth")
+    rows = find_study("ta-segnet").plan_of(1, encoder_weights=file)
+    assert rows[:-1] == plan_of(1)[:-1]
+    assert rows[-1] == replace(
+        plan_of(1)[-1], label="V8: V7, EfficientNet encoder, pretrained", encoder_weights=file
+    )
+
+
+@pytest.mark.parametrize(("study", "table"), [("ta-segnet", 2), ("ta-segnet", 3), ("chs-net", 3)])
+def test_weights_without_a_row_for_them_are_refused(study: str, table: int) -> None:
+    with pytest.raises(
+        SettingsError,
+        match=r"--encoder-weights is b0\.pth, and no row of this table .*; expected .*--table 1",
+    ):
+        find_study(study).plan_of(table, encoder_weights=Path("b0.pth"))
 
 
 def test_the_diagnosis_is_no_table_of_this_study() -> None:

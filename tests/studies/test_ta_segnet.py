@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from groundglass.errors import DatasetError, SettingsError
 from groundglass.metrics.overlap import slice_confusions
-from groundglass.studies import plan_ta_segnet, row_runs
+from groundglass.studies import plan_ta_segnet, results, row_runs
 from groundglass.studies.kept import kept_predictions
 from groundglass.studies.overlays_figure import write_overlays
 from groundglass.studies.plan import RowPlan
@@ -18,11 +20,33 @@ from groundglass.studies.row_runs import lacking, row_path, run_table
 from groundglass.studies.runs import StudyRuns
 from groundglass.studies.table import table_rows
 from groundglass.studies.table_page import markdown
+from groundglass.training.checkpoint import RESULT_NAME, load_state
 
+from ..made_encoder import write_encoder
 from .made_rows import made_conditions, made_row
 
 FEW = tuple(p for p in plan_ta_segnet.PLANS[1] if p.key in ("v1", "v2"))
 STUDY = find_study("ta-segnet")
+
+
+V8 = next(p for p in plan_ta_segnet.PLANS[1] if p.key == "v8")
+
+
+def made_request(runs: StudyRuns, out: Path, **changes: Any) -> StudyRequest:
+    """Table 1 on the phantoms, with the runs of the whole test session."""
+    request = StudyRequest(
+        study=STUDY,
+        table=1,
+        budget=runs.budget,
+        index=runs.index,
+        work=runs.folder,
+        out=out,
+        folds=None,
+        device="cpu",
+        threads=1,
+        seed=0,
+    )
+    return replace(request, **changes)
 
 
 @pytest.fixture
@@ -79,30 +103,89 @@ def test_figure_8_names_a_missing_mask(
 def test_v8_is_left_out_without_monai_and_the_page_says_why(
     runs: StudyRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plans = (FEW[0], next(p for p in plan_ta_segnet.PLANS[1] if p.key == "v8"))
+    plans = (FEW[0], V8)
     monkeypatch.setitem(plan_ta_segnet.PLANS, 1, plans)
     monkeypatch.setattr(row_runs, "find_spec", lambda name: None)
     assert "monai" in lacking(plans[1], runs.budget)
     assert lacking(plans[0], runs.budget) == ""
-    request = StudyRequest(
-        study=STUDY,
-        table=1,
-        budget=runs.budget,
-        index=runs.index,
-        work=runs.folder,
-        out=tmp_path,
-        folds=None,
-        device="cpu",
-        threads=1,
-        seed=0,
-    )
     told: list[str] = []
-    names = {path.name for path in run_and_write(request, tell=told.append)}
+    names = {path.name for path in run_and_write(made_request(runs, tmp_path), tell=told.append)}
     assert "table-1-fig-8.png" in names
     page = (tmp_path / "table-1.md").read_text(encoding="utf-8")
     assert "V8: V7, EfficientNet encoder is left out: it needs the package monai" in page
     assert not any(line.startswith("| V8") for line in page.splitlines())
     assert any("monai" in line for line in told)
+
+
+def test_v8_begins_with_weights_and_the_page_says_so(
+    runs: StudyRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(plan_ta_segnet.PLANS, 1, (FEW[0], V8))
+    file = write_encoder(tmp_path / "b0.pth", base=2)
+    request = made_request(runs, tmp_path / "out", encoder_weights=file, folds=(0,))
+    run_and_write(request, tell=lambda text: None)
+    page = (tmp_path / "out" / "table-1.md").read_text(encoding="utf-8")
+    assert "| V8: V7, EfficientNet encoder, pretrained |" in page
+    assert (
+        "- V8: V7, EfficientNet encoder, pretrained: its encoder began with the weights b0.pth."
+        in (page.splitlines())
+    )
+    assert "--table 1 --budget small --folds 0 --encoder-weights b0.pth`" in page
+    here = runs.folder / "patients-0"
+    stored = [
+        load_state(here / f"direct-{name}" / RESULT_NAME).settings["encoder_weights"]
+        for name in ("ta-segnet-v1", "ta-segnet-v8-from-b0")
+    ]
+    assert stored == [None, str(file)]
+    assert (here / "rows" / "ta-segnet-v8-from-b0-direct-lesions.json").exists()
+    file.unlink()  # what is finished needs it no more
+    told: list[str] = []
+    run_and_write(request, tell=told.append)
+    assert told == []
+    assert (tmp_path / "out" / "table-1.md").read_text(encoding="utf-8") == page
+
+
+def test_v8_from_scratch_is_another_row(
+    runs: StudyRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(plan_ta_segnet.PLANS, 1, (V8,))
+    pytest.importorskip("monai")
+    run_and_write(made_request(runs, tmp_path, folds=(0,)), tell=lambda text: None)
+    page = (tmp_path / "table-1.md").read_text(encoding="utf-8")
+    assert "| V8: V7, EfficientNet encoder |" in page
+    assert "began with" not in page
+    assert (runs.folder / "patients-0" / "direct-ta-segnet-v8" / RESULT_NAME).exists()
+
+
+def test_weights_that_do_not_fit_are_named_before_anything_is_trained(
+    runs: StudyRuns, tmp_path: Path
+) -> None:
+    file = write_encoder(tmp_path / "b0.pth", base=16)
+    request = made_request(runs, tmp_path / "out", encoder_weights=file, work=tmp_path / "work")
+    told: list[str] = []
+    with pytest.raises(SettingsError, match="as wide as at base 2"):
+        run_and_write(request, tell=told.append)
+    assert told == []
+    assert not list((tmp_path / "work").rglob(RESULT_NAME))
+
+
+def test_every_table_has_figure_8_and_curves_with_the_rows_names(
+    runs: StudyRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setitem(plan_ta_segnet.PLANS, 2, (FEW[0],))
+    monkeypatch.setattr(results, "draw_curves", lambda path, curves, **_: drawn.extend(curves))
+    written = run_and_write(made_request(runs, tmp_path, table=2), tell=lambda text: None)
+    assert written[-1] == tmp_path / "table-2-fig-8.png"
+    assert drawn == [FEW[0].label]
+
+
+def test_what_is_called_on_lesion_free_scans_is_of_whole_slices(
+    runs: StudyRuns, two_rows: tuple[RowPlan, ...]
+) -> None:
+    notes = [row.note for row in run_table(runs, 1, study="ta-segnet")]
+    assert all("in 1 lesion-free test scan(s) lesion was called on an area of" in n for n in notes)
+    assert all("% of the lungs', anywhere in the slices" in note for note in notes)
 
 
 def test_a_table_without_any_row_is_refused(runs: StudyRuns) -> None:
@@ -138,7 +221,7 @@ def test_page_of_this_paper() -> None:
     assert "> **Data: Made on 4 scans of x.**" in top
     assert "paper: IoU" in page
     assert "paper: JI" not in page
-    assert "0.623 ± 0.0018 [" in page
+    assert "0.623 ± 0.0018 [3] [4] impossible |" in page
     assert "Impossible. The harmonic mean of precision 0.848 and recall 0.996 is 0.916" in page
     assert "this row has the Dice of V8" in page.replace("This", "this")
     assert "slice split" not in page

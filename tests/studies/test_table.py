@@ -88,6 +88,7 @@ def test_page_marks_lead_to_reasons() -> None:
     mark = chs_net.split("0.98 ")[1].split(" ")[0]
     reason = next(line for line in page.splitlines() if line.startswith(f"- {mark}"))
     assert "Impossible. JI 0.98 exceeds DSC 0.96" in reason
+    assert f"0.98 {mark} impossible |" in chs_net
     # CHS-Net's row is there under two protocols: its reason once
     assert page.count("JI 0.96 exceeds DSC 0.88") == 1
 

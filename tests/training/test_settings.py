@@ -65,6 +65,15 @@ def test_a_setting_without_effect_is_refused(
         TrainSettings.model_validate({**lungs_values, **changes})
 
 
+def test_encoder_weights_are_of_an_encoder_and_not_overwritten(values: dict[str, Any]) -> None:
+    given = {**values, "encoder_weights": "b0.pth"}
+    assert TrainSettings.model_validate({**given, "network": "ta-segnet-v8"}).encoder_weights
+    with pytest.raises(SettingsError, match=r"b0\.pth, and network 'bu' has no encoder .*-v8"):
+        TrainSettings.model_validate(given)
+    with pytest.raises(ValidationError, match="start_from gives all weights, so encoder_weights"):
+        TrainSettings.model_validate({**given, "network": "ta-segnet-v8", "start_from": "run"})
+
+
 @pytest.mark.parametrize("text", ["[1, 2]", "", "a: [", "just words"])
 def test_a_file_without_settings_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run.yaml"

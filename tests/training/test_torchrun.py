@@ -14,7 +14,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from groundglass.training import loop
+from groundglass.training import first_network, loop
 from groundglass.training.checkpoint import BEST_NAME, STATE_NAME, load_state
 from groundglass.training.curve import CURVE, LOOKS, read_curve, read_looks
 from groundglass.training.loop import Trainer
@@ -90,7 +90,8 @@ def test_two_processes_have_equal_weights_and_go_on_exactly(two: Two) -> None:
 def test_two_processes_equal_one(
     two: Two, plain: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "build_network", plain_network)
+    for module in (loop, first_network):
+        monkeypatch.setattr(module, "build_network", plain_network)
     settings = TrainSettings.model_validate(plain)
     start = plain_network("", base=2)
     Trainer(select_scans(settings).train, settings, tmp_path / "one").run()

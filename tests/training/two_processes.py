@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from groundglass.cli.app import main
-from groundglass.training import loop
+from groundglass.training import first_network, loop
 from groundglass.training.loop import Progress, Trainer
 from groundglass.training.select import select_scans
 from groundglass.training.settings import TrainSettings
@@ -21,7 +21,7 @@ class KilledError(Exception):
     """Stands for a kill of all processes in the middle of a run."""
 
 
-def plain_network(name: str, *, base: int) -> nn.Module:
+def plain_network(name: str, *, base: int, encoder_weights: Path | None = None) -> nn.Module:
     """Two convolutions without batch statistics."""
     return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1))
 
@@ -42,11 +42,12 @@ def run(settings: TrainSettings, folder: Path, *, killed: bool = False) -> Train
 def train_plain(work: Path) -> None:
     """Once in one go, once with a kill; what each process ends with goes into a file."""
     settings = TrainSettings.read(work / "plain.yaml")
-    build_network, loop.build_network = loop.build_network, plain_network
+    build_network = loop.build_network
+    loop.build_network = first_network.build_network = plain_network
     whole = run(settings, work / "whole")
     run(settings, work / "killed", killed=True)
     gone_on = run(settings, work / "killed")
-    loop.build_network = build_network
+    loop.build_network = first_network.build_network = build_network
     for name, trainer in (("whole", whole), ("killed", gone_on)):
         state = {k: v.contiguous() for k, v in trainer.network.state_dict().items()}
         save_file(state, work / f"{name}-{trainer.ranks.rank}.safetensors")

@@ -15,6 +15,7 @@ from groundglass.cli.demo_command import demo
 from groundglass.cli.evaluate_command import evaluate
 from groundglass.cli.folds_command import folds
 from groundglass.cli.inspect_command import inspect
+from groundglass.cli.networks_command import networks
 from groundglass.cli.phantom_command import phantom
 from groundglass.cli.prepare_command import prepare
 from groundglass.cli.pseudo_label_command import pseudo_label
@@ -63,6 +64,7 @@ _ = app.command("prepare")(prepare)
 _ = app.command("audit")(audit)
 _ = app.command("folds")(folds)
 _ = app.command("train")(train)
+_ = app.command("networks")(networks)
 _ = app.command("study")(study)
 _ = app.command("calibrate")(calibrate)
 _ = app.command("pseudo-label")(pseudo_label)

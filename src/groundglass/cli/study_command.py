@@ -48,6 +48,13 @@ def study(
         str,
         typer.Option("--protocol", help="Rows tested by patients, by slices (it leaks), or both"),
     ] = "both",
+    encoder_weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--encoder-weights",
+            help="ta-segnet --table 1: file that V8's encoder begins with; else from scratch",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N")] = "cpu",
     threads: Annotated[
         int, typer.Option("--threads", min=0, help="CPU threads; 0: torch's own choice")
@@ -78,7 +85,7 @@ def study(
     from groundglass.studies.phantom_index import write_phantom_index
     from groundglass.studies.results import StudyRequest, run_and_write
 
-    chosen_study.plan_of(table)
+    chosen_study.plan_of(table, encoder_weights=encoder_weights)
     chosen = find_budget(budget).of_study(has_cascade=chosen_study.has_cascade)
     numbers = _folds(folds, chosen.fold_count)
     if index is None:
@@ -101,6 +108,7 @@ def study(
         threads=threads,
         seed=seed,
         protocols=_protocols(protocol),
+        encoder_weights=encoder_weights,
     )
     for path in run_and_write(request, tell=lambda text: typer.echo(text, err=True)):
         typer.echo(str(path))

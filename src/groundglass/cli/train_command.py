@@ -52,6 +52,13 @@ def train(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="CPU threads; left out, the recipe's")
     ] = None,
+    encoder_weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--encoder-weights",
+            help="File the encoder begins with (ta-segnet-v8); else the recipe's",
+        ),
+    ] = None,
     stop_after: Annotated[
         float | None,
         typer.Option("--stop-after", help="Minutes, then stop at the next checkpoint"),
@@ -83,6 +90,7 @@ def train(
         "seed": seed,
         "device": device,
         "threads": threads,
+        "encoder_weights": encoder_weights and str(encoder_weights),
     }
     settings = _settings(recipe, stage, {k: v for k, v in overrides.items() if v is not None})
     usable = _device(settings.device, cuda=torch.cuda.is_available())

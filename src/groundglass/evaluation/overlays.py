@@ -63,7 +63,7 @@ def draw_overlays(
     for axes_of_row, row in zip(grid, rows, strict=True):
         plain = np.repeat(row.image[..., None], 3, axis=2)
         _show(axes_of_row[0], plain)
-        axes_of_row[0].set_ylabel(row.title, fontsize=7.5)
+        axes_of_row[0].set_ylabel(row.title, fontsize=7.5, linespacing=1.5)
         for axes, cell in zip(axes_of_row[1:], row.cells, strict=True):
             _show(axes, overlay(plain, row.reference, cell.prediction))
             axes.set_xlabel(cell.caption, fontsize=8)

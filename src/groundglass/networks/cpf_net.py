@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from groundglass.networks.conv_norm_act import ConvNormAct
+from groundglass.networks.dilated_depthwise import DilatedDepthwise
 from groundglass.networks.resizing import bilinear_to, pad_to_multiple
 from groundglass.networks.resnet import ResNet34
 
@@ -22,17 +23,10 @@ class _SeparableBranch(nn.Sequential):
     """A dilated depthwise convolution, batch norm, Conv 1, batch norm, ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int, dilation: int) -> None:
-        depthwise = nn.Conv2d(
-            in_channels,
-            in_channels,
-            3,
-            padding=dilation,
-            dilation=dilation,
-            groups=in_channels,
-            bias=False,
-        )
         super().__init__(
-            depthwise, nn.BatchNorm2d(in_channels), ConvNormAct(in_channels, out_channels, 1)
+            DilatedDepthwise(in_channels, 3, dilation=dilation),
+            nn.BatchNorm2d(in_channels),
+            ConvNormAct(in_channels, out_channels, 1),
         )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from groundglass.errors import MissingExtraError, WeightsError
+from groundglass.errors import MissingExtraError, SettingsError
 from groundglass.networks.encoder import Encoder
 
 _B0 = (
@@ -37,8 +36,9 @@ class EfficientNetEncoder(Encoder):
     Differs: the paper does not say which of B0 to B7, and starts from ImageNet; here B0, from
     scratch unless `pretrained` names a file: nothing is downloaded. Running statistics move by
     a tenth a step as in the other networks, not by a hundredth, which short trainings lack time
-    for.
-    Raises: MissingExtraError without MONAI; WeightsError where the file does not fit.
+    for. No block is skipped at random in training (EfficientNet: up to 20 %), as a run must be
+    a function of its settings and seed, interrupted or not.
+    Raises: MissingExtraError without MONAI; SettingsError where the file does not fit.
     """
 
     def __init__(self, *, base: int, pretrained: Path | None = None) -> None:
@@ -48,9 +48,15 @@ class EfficientNetEncoder(Encoder):
         except ImportError:
             raise MissingExtraError("monai", "train", "the EfficientNet encoder") from None
         norm = ("batch", {"eps": 1e-3, "momentum": 0.1})
-        backbone = EfficientNet(list(_B0), in_channels=1, width_coefficient=base / 16, norm=norm)
+        backbone = EfficientNet(
+            list(_B0),
+            in_channels=1,
+            width_coefficient=base / 16,
+            norm=norm,
+            drop_connect_rate=0.0,
+        )
         if pretrained is not None:
-            _load_pretrained(backbone, pretrained)
+            _load_pretrained(backbone, pretrained, base=base)
         # Taken apart, so that the classifier, which nothing here uses, is neither kept nor counted.
         padding, conv, batch_norm = (
             backbone.get_submodule(name) for name in ("_conv_stem_padding", "_conv_stem", "_bn0")
@@ -73,33 +79,56 @@ class EfficientNetEncoder(Encoder):
         return maps
 
 
-def _load_pretrained(backbone: nn.Module, path: Path) -> None:
-    """Fill `backbone` from a state dict of EfficientNet-PyTorch, the format of its ImageNet files.
+def _load_pretrained(backbone: nn.Module, path: Path, *, base: int) -> None:
+    """Fill `backbone` from a state dict of EfficientNet, as MONAI or EfficientNet-PyTorch names it.
 
-    Kernels of the first convolution for three channels are added up over them, which is the
-    gray image given as each of the three. The classifier is left as it is.
-    Raises: WeightsError.
+    The latter is the format of the ImageNet files. Kernels of the first convolution for three
+    channels are added up over them, which is the gray image given as each of the three. The
+    classifier is left as it is, and so are the counts of batches, which older files lack.
+    Raises: SettingsError.
     """
-    try:
-        given = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise WeightsError(
-            f"encoder weights {path} cannot be read ({error})",
-            expected="a state dict of EfficientNet-B0, saved by torch",
-        ) from error
+    given = _read(path)
     wanted = backbone.state_dict()
     for name, tensor in wanted.items():
-        if name.startswith(("_conv_head", "_bn1", "_fc")):
+        if name.startswith(("_conv_head", "_bn1", "_fc")) or name.endswith("_batches_tracked"):
             continue
-        # MONAI numbers blocks within stages, _blocks.1.2, where the files number blocks alone.
-        value = given.get(re.sub(r"^_blocks\.\d+\.", "_blocks.", name))
-        if value is not None and name == "_conv_stem.weight":
+        # MONAI numbers blocks within stages, _blocks.1.2, where the ImageNet files number blocks
+        # alone.
+        value = given.get(name, given.get(re.sub(r"^_blocks\.\d+\.", "_blocks.", name)))
+        if value is not None and value.ndim == 4 and name == "_conv_stem.weight":
             value = value.sum(dim=1, keepdim=True)
         if value is None or value.shape != tensor.shape:
             found = "is missing" if value is None else f"has the shape {tuple(value.shape)}"
-            raise WeightsError(
+            raise SettingsError(
                 f"{name} {found} in the encoder weights {path}",
-                expected=f"EfficientNet-B0, there {tuple(tensor.shape)}",
+                expected=f"EfficientNet-B0, as wide as at base {base}: there {tuple(tensor.shape)}",
+                remedy="Name such a file; those of ImageNet fit base 16 alone",
             )
         wanted[name] = value
     backbone.load_state_dict(wanted)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Raises: SettingsError where there is no file, or it is not a state dict."""
+    expected = "a state dict of EfficientNet-B0, saved by torch"
+    if not path.is_file():
+        raise SettingsError(
+            f"encoder weights {path} are not there",
+            expected=expected,
+            remedy="Check the path; nothing is downloaded",
+        )
+    try:
+        given = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what torch raises depends on what it stumbles over
+        raise SettingsError(
+            f"encoder weights {path} cannot be read ({type(error).__name__})",
+            expected=expected,
+            remedy="Get the file again, or name another",
+        ) from error
+    if not isinstance(given, dict) or not all(isinstance(x, Tensor) for x in given.values()):
+        raise SettingsError(
+            f"encoder weights {path} hold something else ({type(given).__name__})",
+            expected=expected,
+            remedy="Save the state dict alone",
+        )
+    return given

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from groundglass.networks.conv_norm_act import he_init
 from groundglass.networks.resizing import bilinear_to, pad_to_multiple
@@ -11,6 +12,9 @@ from groundglass.networks.vgg import VGG_16, WIDTHS, vgg_stages
 
 STRIDE = 32
 CLASSIFIER_WIDTH = 4096
+
+_SMALLEST = 4
+"""Height and width at which every weight of a 7 x 7 kernel meets the map at some place."""
 
 
 def _double() -> nn.ConvTranspose2d:
@@ -61,9 +65,19 @@ class FCN8s(nn.Module):
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
-        score = self.double_score(self.score(self.classifier(x))) + self.score_pool4(maps[3])
+        score = self.double_score(self.score(self._classified(x))) + self.score_pool4(maps[3])
         score = self.double_sum(score) + self.score_pool3(maps[2])
         return bilinear_to(score, padded)[..., :height, :width]
+
+    def _classified(self, x: Tensor) -> Tensor:
+        """The classifier's map. Zeros below and to the right are those its padding would add.
+
+        On a map of 2 x 2 or less torch (2.13, CPU, bfloat16) leaves parts of the 7 x 7 kernel's
+        gradient unwritten, so that they hold whatever was in memory.
+        """
+        height, width = int(x.shape[-2]), int(x.shape[-1])
+        x = functional.pad(x, (0, max(0, _SMALLEST - width), 0, max(0, _SMALLEST - height)))
+        return self.classifier(x)[..., :height, :width]
 
 
 def fcn_8s(*, base: int = 16) -> FCN8s:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from groundglass.networks.dilated_depthwise import DilatedDepthwise
 from groundglass.networks.resizing import bilinear_to, pad_to_multiple
 from groundglass.networks.side_outputs import SideOutputs
 
@@ -70,8 +71,7 @@ class AttentiveSpatialPyramid(nn.Module):
         part, count = out_channels // len(DILATIONS), len(DILATIONS)
         self.reduce = nn.Conv2d(in_channels, part, 1, bias=False)
         self.branches = nn.ModuleList(
-            nn.Conv2d(part, part, 3, stride, padding=d, dilation=d, groups=part, bias=False)
-            for d in DILATIONS
+            DilatedDepthwise(part, 3, dilation=d, stride=stride) for d in DILATIONS
         )
         self.average = nn.AvgPool2d(3, stride, padding=1)
         self.attention = nn.Conv2d(out_channels, count, 1, groups=count, bias=False)
@@ -148,10 +148,7 @@ class DecoderStep(nn.Module):
         super().__init__()
         width = out_channels
         self.point = nn.Conv2d(in_channels, width, 1, bias=False)
-        self.near, self.far = (
-            nn.Conv2d(width, width, 3, padding=d, dilation=d, groups=width, bias=False)
-            for d in (1, 2)
-        )
+        self.near, self.far = (DilatedDepthwise(width, 3, dilation=d) for d in (1, 2))
         self.norm = nn.BatchNorm2d(width)
         self.lateral = nn.Sequential(nn.Conv2d(width, width, 1), nn.BatchNorm2d(width))
         self.act = nn.PReLU(width)

@@ -164,7 +164,7 @@ def ta_segnet_v8(*, base: int = 16, pretrained: Path | None = None) -> TASegNet:
     """V7 with an EfficientNet encoder. Source: CovTANet Table I, V8.
 
     `pretrained`: a file of encoder weights, EfficientNet-B0 on ImageNet in the paper's case.
-    Raises: MissingExtraError without MONAI; WeightsError where the file does not fit.
+    Raises: MissingExtraError without MONAI; SettingsError where the file does not fit.
     """
     encoder = partial(EfficientNetEncoder, pretrained=pretrained)
     return TASegNet(replace(FULL_PARTS, encoder=encoder), base=base)

@@ -85,7 +85,8 @@ _NOTES = {
     "the widths of the versions after it, the U-Net those of its own paper",
     (1, "v3"): "the table's marks of V3 repeat V4's (encoder TAU); built is what the text says of "
     "V3: encoder and decoder maps in the fusion, no TAU",
-    (1, "v8"): "the paper's encoder is pretrained on ImageNet, ours starts from scratch",
+    (1, "v8"): "the paper's encoder is pretrained on ImageNet; ours starts from scratch unless the "
+    "conditions name its weights",
     (2, "ta-segnet"): f"this row has the Dice of V8 in Table I, {_OURS}",
     (3, "ta-segnet"): f"the text calls V8 the proposed network, {_OURS}",
 }

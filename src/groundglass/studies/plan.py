@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
+from groundglass.catalog import network_entry
 from groundglass.errors import SettingsError
 from groundglass.studies.row import Protocol, Target
 
@@ -23,7 +25,8 @@ class RowPlan:
     `lungs`: the first stage's network, left out the same; `loss`: left out the network's own.
     `flips`: the answers on a slice and on its mirror image are averaged. `cascade`: trained under
     the budget's `cascade_lesions`, on its `cascade_folds`. `keep`: predictions of whole slices are
-    kept for a figure; those inside lungs always are.
+    kept for a figure; those inside lungs always are. `encoder_weights`: the file that the network's
+    encoder begins with; see `begun_from`.
     """
 
     key: str
@@ -37,6 +40,7 @@ class RowPlan:
     flips: bool = False
     cascade: bool = False
     keep: bool = False
+    encoder_weights: Path | None = None
 
     @property
     def lung_network(self) -> str:
@@ -50,6 +54,33 @@ def rows_planned(
     if table not in plans:
         raise SettingsError(f"table is {table}", expected=listed(plans), remedy=remedy)
     return plans[table]
+
+
+def begun_from(plans: tuple[RowPlan, ...], file: Path) -> tuple[RowPlan, ...]:
+    """The rows, with `file` as what the encoders begin with that can begin with one; labels say so.
+
+    Raises: SettingsError where there is no such row.
+    """
+
+    def begun(plan: RowPlan) -> RowPlan:
+        if plan.mode != "direct" or not network_entry(plan.network).encoder:
+            return plan
+        return replace(plan, label=f"{plan.label}, pretrained", encoder_weights=file)
+
+    rows = tuple(map(begun, plans))
+    if rows == plans:
+        raise SettingsError(
+            f"--encoder-weights is {file}, and no row of this table has an encoder that begins "
+            "with any",
+            expected="the table with V8: ta-segnet --table 1",
+            remedy="Leave the option out",
+        )
+    return rows
+
+
+def begun_suffix(file: Path | None) -> str:
+    """The end of the names under which what began with a file of weights is stored."""
+    return f"-from-{file.stem}" if file else ""
 
 
 def listed(names: Iterable[object]) -> str:

@@ -15,7 +15,7 @@ from groundglass.studies.cases_figure import write_cases_figures
 from groundglass.studies.curves_figure import draw_curves
 from groundglass.studies.overlays_figure import write_overlays
 from groundglass.studies.phantom_index import SOURCE as PHANTOM
-from groundglass.studies.plan import RowPlan
+from groundglass.studies.plan import RowPlan, begun_suffix
 from groundglass.studies.registry import Study, data_notice
 from groundglass.studies.row import PROTOCOLS, Row
 from groundglass.studies.row_runs import lacking, run_table
@@ -39,6 +39,13 @@ class StudyRequest:
     threads: int
     seed: int
     protocols: tuple[str, ...] = tuple(PROTOCOLS)
+    encoder_weights: Path | None = None
+
+    @property
+    def plans(self) -> tuple[RowPlan, ...]:
+        """The table's rows by the protocols asked for."""
+        rows = self.study.plan_of(self.table, encoder_weights=self.encoder_weights)
+        return tuple(plan for plan in rows if plan.protocol in self.protocols)
 
 
 def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list[Path]:
@@ -52,20 +59,29 @@ def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list
         seed=request.seed,
         tell=tell,
     )
-    study, table = request.study, request.table
-    plans = [p for p in study.plan_of(table) if p.protocol in request.protocols]
+    study, table, plans = request.study, request.table, request.plans
     for plan in plans:
         if lacking(plan, request.budget):
             tell(f"{plan.label}: {lacking(plan, request.budget)}")
     rows = run_table(
-        runs, table, study=study.name, folds=request.folds, protocols=request.protocols
+        runs,
+        table,
+        study=study.name,
+        folds=request.folds,
+        protocols=request.protocols,
+        encoder_weights=request.encoder_weights,
     )
     folds = request.folds or request.budget.folds_of(plans)
     made = [plan for plan in plans if plan.key in {row.key for row in rows}]
     missing = [(plan.label, lacking(plan, request.budget)) for plan in plans if plan not in made]
     left_out = tuple(f"{label} is left out: {why}." for label, why in missing)
     conditions = _conditions(request, runs, rows, folds)
-    conditions = replace(conditions, notes=(*left_out, *conditions.notes))
+    begun = tuple(
+        f"{plan.label}: its encoder began with the weights {plan.encoder_weights.name}."
+        for plan in made
+        if plan.encoder_weights
+    )
+    conditions = replace(conditions, notes=(*left_out, *begun, *conditions.notes))
     written = list(write_table(request.out, rows, conditions, table=table))
     curves = _curves(request, runs, made, folds)
     if curves:
@@ -88,7 +104,7 @@ def _figures(
         drawn = [write_cases_figures(runs, folds, request.out, key=key) for key in keys]
         drawn += [write_calibration(runs, folds, request.out, key=key) for key in keys]
         return [path for paths in drawn for path in paths]
-    if which in (("ta-segnet", 1), ("ta-segnet", 3)):
+    if request.study.name == "ta-segnet":
         picture = request.out / f"table-{request.table}-fig-8.png"
         return [write_overlays(runs, made, folds, picture)]
     return []
@@ -109,6 +125,8 @@ def _conditions(
         command += ["--folds", ",".join(map(str, request.folds))]
     if len(request.protocols) < len(PROTOCOLS):
         command += ["--protocol", *request.protocols]
+    if request.encoder_weights is not None:
+        command += ["--encoder-weights", request.encoder_weights.name]
     if request.seed:
         command += ["--seed", str(request.seed)]
     return Conditions(
@@ -158,15 +176,19 @@ def _curves(
     """Curves of the lesion networks of the first fold."""
     folder = runs.folder / f"patients-{folds[0]}"
     if not request.study.has_cascade:  # one folder holds the runs of all its tables
-        names = [f"{p.network}-{p.loss}" if p.loss else p.network for p in made]
-        found = [folder / f"direct-{name}" for name in names]
+        ends = {
+            plan.label: (f"{plan.network}-{plan.loss}" if plan.loss else plan.network)
+            + begun_suffix(plan.encoder_weights)
+            for plan in made
+        }
+        found = {label: folder / f"direct-{end}" for label, end in ends.items()}
     elif request.table in (2, 5):
         spend = runs.budget.cascade_lesions if request.table == 2 else runs.budget.lesions
         end = f"-{spend.size[0]}x{spend.size[1]}-{spend.steps}"
-        found = [p for p in sorted(folder.glob("lesions-*")) if p.name.endswith(end)]
+        found = {p.name: p for p in sorted(folder.glob("lesions-*")) if p.name.endswith(end)}
     else:
-        found = sorted(folder.glob("direct-*"))
-    return {path.name: path / CURVE for path in found if (path / CURVE).exists()}
+        found = {p.name: p for p in sorted(folder.glob("direct-*"))}
+    return {name: path / CURVE for name, path in found.items() if (path / CURVE).exists()}
 
 
 def _trained_on(rows: Sequence[Row], device: str) -> str:

@@ -16,11 +16,12 @@ from groundglass.metrics.aggregate import CaseScore
 from groundglass.networks.build import build_network
 from groundglass.studies.budget import Budget
 from groundglass.studies.kept import keep_prediction
-from groundglass.studies.plan import RowPlan
+from groundglass.studies.plan import RowPlan, begun_suffix
 from groundglass.studies.registry import find_study
 from groundglass.studies.row import PROTOCOLS, FoldScores, Row, read_row, write_row
+from groundglass.studies.run_result import RunResult
 from groundglass.studies.run_settings import Split
-from groundglass.studies.runs import RunResult, StudyRuns
+from groundglass.studies.runs import StudyRuns
 from groundglass.training.predict import score_scan
 from groundglass.training.select import select_scans
 from groundglass.training.settings import TrainSettings
@@ -33,21 +34,29 @@ def run_table(
     study: str = "chs-net",
     folds: tuple[int, ...] | None = None,
     protocols: Collection[str] = tuple(PROTOCOLS),
+    encoder_weights: Path | None = None,
 ) -> list[Row]:
     """Train, predict and score every row of a table; rows that are stored are read.
 
     `folds`: those of the patient folds to run; left out, the budget's. The slice split has one.
     `protocols`: rows of others are left out, and so are those that `lacking` says cannot be made.
-    Raises: SettingsError where there is no such table, or no row is left; DatasetError as the runs.
+    `encoder_weights`: a file for encoders to begin with; whether it fits is known before any row is
+    trained.
+    Raises: SettingsError where there is no such table, no row is left, or the file does not fit;
+    DatasetError as the runs.
     """
-    plans = find_study(study).plan_of(table)
+    plans = find_study(study).plan_of(table, encoder_weights=encoder_weights)
     chosen = runs.budget.folds_of(plans) if folds is None else folds
-    rows = []
+    wanted = []
     for plan in plans:
-        if plan.protocol not in protocols:
-            continue
-        numbers = chosen if plan.protocol == "patients" else (0,)
-        splits = [runs.split(plan.protocol, n) for n in numbers]
+        if plan.protocol in protocols:
+            numbers = chosen if plan.protocol == "patients" else (0,)
+            wanted.append((plan, [runs.split(plan.protocol, n) for n in numbers]))
+    for plan, splits in wanted:
+        if plan.encoder_weights is not None:
+            runs.check_encoder_weights(plan.network, splits, plan.encoder_weights)
+    rows = []
+    for plan, splits in wanted:
         stored = all(row_path(runs, plan, split).exists() for split in splits)
         if not stored and lacking(plan, runs.budget):
             continue
@@ -104,7 +113,9 @@ def _fold_row(runs: StudyRuns, plan: RowPlan, split: Split) -> Row:
         folds=(FoldScores(split.fold, tuple(cases)),),
         train_slices=run.slices,
         minutes=(run.seconds + extra) / 60,
-        note=clean.note() if plan.target == "lesions" else "",
+        note=clean.note(whole_slices=run.recipe.stage == "direct")
+        if plan.target == "lesions"
+        else "",
         trained_on=run.device,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,6 +129,7 @@ def row_path(runs: StudyRuns, plan: RowPlan, split: Split) -> Path:
     A cascade has a larger budget than other rows, so its rows are its own.
     """
     which = f"{plan.network}-{plan.loss}" if plan.loss else plan.network
+    which += begun_suffix(plan.encoder_weights)
     end = ("-cascade" if plan.cascade else "") + ("-flips" if plan.flips else "")
     name = f"{which}-{plan.mode}-{plan.target}{end}.json"
     return runs.folder / f"{split.protocol}-{split.fold}" / "rows" / name
@@ -142,7 +154,8 @@ def _train(runs: StudyRuns, plan: RowPlan, split: Split) -> tuple[RunResult, flo
         first = runs.lungs(plan.lung_network, split)
         return runs.lesions(plan.network, split, spend, loss=plan.loss), first.seconds
     if plan.mode == "direct":
-        return runs.direct(plan.network, split, loss=plan.loss), 0.0
+        run = runs.direct(plan.network, split, loss=plan.loss, encoder_weights=plan.encoder_weights)
+        return run, 0.0
     half = runs.direct(plan.network, split, half=True)
     if plan.mode == "half":
         return half, 0.0
@@ -204,10 +217,15 @@ class _Clean:
             self.scans + other.scans, self.called + other.called, self.lungs + other.lungs
         )
 
-    def note(self) -> str:
+    def note(self, *, whole_slices: bool) -> str:
         if not self.scans or not self.lungs:
             return ""
         share = 100 * self.called / self.lungs
+        if whole_slices:  # the share may exceed 100 %
+            return (
+                f"in {self.scans} lesion-free test scan(s) lesion was called on an area of "
+                f"{share:.2f} % of the lungs', anywhere in the slices"
+            )
         return f"of {self.scans} lesion-free test scan(s) {share:.2f} % of the lungs called lesion"
 
 

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from groundglass.datasets.folds import Folds, patient_folds, read_folds, slice_split
 from groundglass.datasets.index import IndexRow, PreparedScan, load_prepared, read_index
-from groundglass.errors import DatasetError, NoLungError, SettingsError
+from groundglass.errors import DatasetError, SettingsError
 from groundglass.networks.build import build_network
-from groundglass.ops.lung_mask import clean_lungs
-from groundglass.predictor.cascade import USUAL_FIELD_MM, USUAL_LENGTH_MM
-from groundglass.recipe import SliceRecipe
 from groundglass.studies.budget import Budget, StageBudget
+from groundglass.studies.plan import begun_suffix
 from groundglass.studies.row import Protocol
+from groundglass.studies.run_result import RunResult
 from groundglass.studies.run_settings import RunPlace, Split, context_settings, run_settings
-from groundglass.training.checkpoint import RESULT_NAME, load_result, load_state
+from groundglass.studies.tested_lungs import cleaned_lungs, on_all_slices
+from groundglass.training.checkpoint import RESULT_NAME, STATE_NAME, load_state
 from groundglass.training.loop import Progress, Trainer
 from groundglass.training.maps import load_map, save_map
-from groundglass.training.predict import ScanPredictor
 from groundglass.training.select import has_masks, select_scans
 from groundglass.training.settings import TrainSettings
 
@@ -32,30 +30,6 @@ LUNGS_FOR_TRAINING = "raiu-net"
 """Whose out-of-fold lungs every second stage is trained on, so that rows differ in one thing."""
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """A finished run: where it is, what it trained on, how long it took, on which device.
-
-    The device of `settings` is the one asked for now; a stored run may be of another.
-    """
-
-    folder: Path
-    settings: TrainSettings
-    seconds: float
-    slices: int
-    device: str = ""
-
-    def predictor(self) -> ScanPredictor:
-        """Its network, ready to predict in float32."""
-        network = build_network(self.settings.network, base=self.settings.base)
-        network.load_state_dict(load_result(self.folder).average)
-        return ScanPredictor(network, self.recipe, device=self.settings.device)
-
-    @property
-    def recipe(self) -> SliceRecipe:
-        return SliceRecipe.from_dict(self.settings.recipe)
 
 
 class StudyRuns:
@@ -178,9 +152,18 @@ class StudyRuns:
         return self._train_with(loss, settings, split, f"box-{network}", spend)
 
     def direct(
-        self, network: str, split: Split, *, half: bool = False, loss: str | None = None
+        self,
+        network: str,
+        split: Split,
+        *,
+        half: bool = False,
+        loss: str | None = None,
+        encoder_weights: Path | None = None,
     ) -> RunResult:
-        """Lesions without a lung stage; `half`: trained on the first half of the patients."""
+        """Lesions without a lung stage; `half`: trained on the first half of the patients.
+
+        A run that began with `encoder_weights` has the file's name in its own.
+        """
         settings = run_settings(
             "direct",
             network,
@@ -191,8 +174,20 @@ class StudyRuns:
         )
         if loss is not None:
             settings = settings.model_copy(update={"loss": loss})
+        if encoder_weights is not None:
+            settings = settings.model_copy(update={"encoder_weights": str(encoder_weights)})
         which = f"{network}-{loss}" if loss else network
-        return self._train(settings, split, f"direct-{which}{'-half' if half else ''}")
+        name = f"direct-{which}{'-half' if half else ''}{begun_suffix(encoder_weights)}"
+        return self._train(settings, split, name)
+
+    def check_encoder_weights(self, network: str, splits: Sequence[Split], file: Path) -> None:
+        """Read the file where a run is still to begin with it; one that has begun needs it no more.
+
+        Raises: SettingsError where it does not fit; MissingExtraError as `build_network`.
+        """
+        name = f"direct-{network}{begun_suffix(file)}"
+        if not all((self._folder(split) / name / STATE_NAME).exists() for split in splits):
+            build_network(network, base=self.budget.base, encoder_weights=file)
 
     def training_lungs(self, split: Split) -> Path:
         """Lungs of every training scan, from a network that was trained on other patients.
@@ -243,7 +238,7 @@ class StudyRuns:
         if not (folder / f"{scan.row.scan_id}.npz").exists():
             run = self.lungs(network, split)
             found = run.predictor().probability(scan) >= run.recipe.threshold
-            save_map(folder, scan.row.scan_id, _whole(scan, _cleaned(found)))
+            save_map(folder, scan.row.scan_id, on_all_slices(scan, cleaned_lungs(found)))
         return load_map(folder, scan)
 
     def _predict_lungs(self, run: RunResult, rows: Sequence[IndexRow], folder: Path) -> None:
@@ -304,25 +299,5 @@ class StudyRuns:
         return self.folder / f"{split.protocol}-{split.fold}"
 
 
-def _cleaned(found: np.ndarray) -> np.ndarray:
-    """Lungs as the product cleans them, on a grid of a usual chest: frames have no true spacing."""
-    depth, edge, _ = found.shape
-    pixel = USUAL_FIELD_MM / edge
-    spacing = (min(10.0, max(1.0, USUAL_LENGTH_MM / depth)), pixel, pixel)
-    try:
-        return (clean_lungs(found, spacing).labels > 0).astype(np.uint8)
-    except NoLungError:
-        return found.astype(np.uint8)
-
-
 def _size(spend: StageBudget) -> str:
     return f"{spend.size[0]}x{spend.size[1]}-{spend.steps}"
-
-
-def _whole(scan: PreparedScan, values: np.ndarray) -> np.ndarray:
-    """A reduced scan's map on all of the scan's slices; 0 where it was not looked at."""
-    if scan.slices is None:
-        return values
-    out = np.zeros((scan.row.slices, *values.shape[1:]), values.dtype)
-    out[scan.slices] = values
-    return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from groundglass.metrics.aggregate import Average, EmptyReferences, Interval
 from groundglass.studies.paper import Paper
@@ -45,6 +45,9 @@ DEFINITIONS = (
     "Jaccard of target and background.",
 )
 
+IMPOSSIBLE = "Impossible"
+"""How notes begin that say what no way of averaging could give."""
+
 
 def markdown(rows: Sequence[TableRow], conditions: Conditions, *, table: int) -> str:
     """The whole page. Phantoms are named as such above the table and in its title."""
@@ -74,13 +77,15 @@ class _Notes:
     def __init__(self) -> None:
         self._texts: list[str] = []
 
-    def mark(self, texts: Iterable[str]) -> str:
+    def mark(self, texts: Sequence[str]) -> str:
+        """What stands behind a figure: the notes' numbers, and a word where no average gives it."""
         numbers = []
         for text in texts:
             if text not in self._texts:
                 self._texts.append(text)
             numbers.append(self._texts.index(text) + 1)
-        return "".join(f" [{number}]" for number in sorted(set(numbers)))
+        marks = "".join(f" [{number}]" for number in sorted(set(numbers)))
+        return marks + (" impossible" if any(text.startswith(IMPOSSIBLE) for text in texts) else "")
 
     def lines(self) -> list[str]:
         return [f"[{number}] {text}" for number, text in enumerate(self._texts, start=1)]
@@ -136,7 +141,7 @@ def _paper_cells(one: TableRow, notes: _Notes) -> list[str]:
 
 
 def _fault(fault: Fault) -> str:
-    grade = "Impossible" if fault.grade == "impossible" else "Not possible if pooled"
+    grade = IMPOSSIBLE if fault.grade == "impossible" else "Not possible if pooled"
     return f"{grade}. {fault.text}"
 
 

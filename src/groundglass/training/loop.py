@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from groundglass.catalog import network_entry
 from groundglass.datasets.index import PreparedScan
-from groundglass.errors import SettingsError, WeightsError
+from groundglass.errors import SettingsError
 from groundglass.losses.build import build_loss
 from groundglass.networks.build import build_network
 from groundglass.recipe import SliceRecipe
@@ -26,7 +25,6 @@ from groundglass.training.checkpoint import (
     STATE_NAME,
     TrainingState,
     flatten_optimizer,
-    load_start,
     load_state,
     restore_optimizer,
     save_state,
@@ -34,6 +32,7 @@ from groundglass.training.checkpoint import (
 from groundglass.training.curve import CURVE, LOOKS, append_curve, trim_curve, write_looks
 from groundglass.training.device_samples import DeviceSamples
 from groundglass.training.early_stopping import ValidationWatch
+from groundglass.training.first_network import first_network
 from groundglass.training.optimizers import build_optimizer, mixes_precision
 from groundglass.training.predict import ScanPredictor, pooled_dice
 from groundglass.training.ranks import Ranks
@@ -43,9 +42,6 @@ from groundglass.training.settings import EarlyStopping, Phase, TrainSettings
 from groundglass.training.step import TrainingStep
 
 log = logging.getLogger(__name__)
-
-_SEEDING = threading.Lock()
-"""Runs may begin side by side in threads, and torch has one seed for all of them."""
 
 _READ_EVERY = 20
 """Steps between looks at the loss on a GPU, which would else wait at each one."""
@@ -80,8 +76,9 @@ class Trainer:
     `validation.csv` holds all looks. Under torchrun every process makes one, in the same folder:
     gradients are averaged, only the first process writes. On a CPU equal settings and scans give
     equal weights, interrupted or not.
-    Raises: SettingsError where the folder holds a run with other settings, or early stopping
-    has no scan to look at.
+    Raises: SettingsError where the folder holds a run with other settings, early stopping has no
+    scan to look at, or the encoder does not take its weights; WeightsError where those to begin
+    with, or the checkpoint, cannot be used.
     """
 
     def __init__(
@@ -113,11 +110,7 @@ class Trainer:
             else Samples(scans, settings)
         )
         self.validation = validation
-        with _SEEDING:
-            torch.manual_seed(settings.seed)
-            network = build_network(settings.network, base=settings.base)
-        if settings.start_from is not None:
-            _start_from(network, Path(settings.start_from))
+        network = first_network(settings, goes_on=(folder / STATE_NAME).exists())
         self.network = network.to(  # pyright: ignore[reportCallIssue] - torch's types lack it
             self.device, memory_format=torch.channels_last
         )
@@ -278,16 +271,6 @@ class Trainer:
             if self.watch.looks:
                 write_looks(self.folder / LOOKS, self.watch.looks)
         log.info("going on from step %d of %d", self.step, self.settings.total_steps)
-
-
-def _start_from(network: nn.Module, path: Path) -> None:
-    try:
-        network.load_state_dict(load_start(path))
-    except RuntimeError as error:
-        raise WeightsError(
-            f"start_from {path} holds another network",
-            expected="the network that this run trains",
-        ) from error
 
 
 def _lying_channels_last(x: Tensor) -> Tensor:

@@ -173,6 +173,7 @@ def _round_settings(
         "name": f"{settings.name}-pseudo-{number:03d}",
         "early_stopping": None,
         "start_from": str(model),
+        "encoder_weights": None,
         "seed": int(seed),
     }
     return settings.model_copy(update=changes)
@@ -204,7 +205,7 @@ def _record(
         for part in (scan.image, scan.lungs):
             digest.update(np.ascontiguousarray(part).data)
     best = start / BEST_NAME
-    moving = {"index", "folds", "lungs", "soft_targets", "start_from"}
+    moving = {"index", "folds", "lungs", "soft_targets", "start_from", "encoder_weights"}
     hardware = {"checkpoint_every", "threads", "device"}
     return {
         "settings": settings.model_dump(mode="json", exclude=moving | hardware),

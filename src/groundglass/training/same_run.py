@@ -26,6 +26,9 @@ MAY_CHANGE = frozenset(
 """What may differ when a run goes on; phases, to make it longer or finish it sooner;
 paths, as folders move."""
 
+FILES_READ_ONCE = frozenset({"encoder_weights"})
+"""Their paths may differ too, but a run began with such a file or it did not."""
+
 
 def check_same_run(stored: dict[str, Any], settings: TrainSettings, folder: Path) -> None:
     """Compare the settings of a checkpoint in `folder` with those of now.
@@ -36,7 +39,9 @@ def check_same_run(stored: dict[str, Any], settings: TrainSettings, folder: Path
     known = {name: value for name, value in stored.items() if name in TrainSettings.model_fields}
     stored = TrainSettings.model_validate(known).model_dump(mode="json")  # newer names: defaults
     changed = sorted(
-        name for name in now if name not in MAY_CHANGE and stored.get(name) != now[name]
+        name
+        for name in now
+        if name not in MAY_CHANGE and _compared(name, stored[name]) != _compared(name, now[name])
     )
     if changed:
         raise SettingsError(
@@ -44,3 +49,7 @@ def check_same_run(stored: dict[str, Any], settings: TrainSettings, folder: Path
             expected=f"the same settings as before, but for {', '.join(sorted(MAY_CHANGE))}",
             remedy="Choose another output folder, or delete this one to begin again",
         )
+
+
+def _compared(name: str, value: Any) -> Any:
+    return value is not None if name in FILES_READ_ONCE else value

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from groundglass.catalog import check_encoder_weights
 from groundglass.errors import SettingsError
 
 _RECORDABLE = ("adamw", "adam")
@@ -73,7 +74,8 @@ class TrainSettings(_Frozen):
     slices is drawn in proportion to n ** `slice_power`: 1 by slices, 0 all scans alike. Of each
     scan only every `every`-th slice is drawn.
     `start_from` is a run folder or a .safetensors file of the same network to begin with,
-    instead of a fresh initialization.
+    instead of a fresh initialization. `encoder_weights` is a file that the encoder alone begins
+    with, of a network that has an `encoder` in the catalog.
     `lungs`: a folder of predicted lungs that the lesion stage sees in place of the reference,
     best out of fold. `soft_targets`: a folder of probabilities to learn from (distillation),
     mixed into the reference by `soft_weight`.
@@ -103,6 +105,7 @@ class TrainSettings(_Frozen):
     recipe: dict[str, Any]
     augment: AugmentSettings = AugmentSettings()
     start_from: str | None = None
+    encoder_weights: str | None = None
     healthy_share: float = Field(default=0.1, ge=0, le=1)
     slice_power: float = Field(default=0.5, ge=0, le=1)
     every: int = Field(default=1, ge=1)
@@ -130,6 +133,10 @@ class TrainSettings(_Frozen):
             raise ValueError(f"cuda_graph needs adamw or adam, and optimizer is {self.optimizer!r}")
         if self.fold and self.folds is None:
             raise ValueError(f"fold is {self.fold}, without folds")
+        if self.encoder_weights is not None:
+            if self.start_from is not None:
+                raise ValueError("start_from gives all weights, so encoder_weights has no effect")
+            check_encoder_weights(self.network, self.encoder_weights)
         return self
 
     @property
