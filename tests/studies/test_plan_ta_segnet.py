@@ -12,7 +12,6 @@ from groundglass.studies.paper_ta_segnet import PAPER
 from groundglass.studies.plan_ta_segnet import PLANS, plan_of
 from groundglass.studies.registry import find_study
 
-
 OURS = "ta-segnet-bce-dice"
 
 
