@@ -57,3 +57,56 @@ def test_bad_options_leave_nothing_behind(tmp_path: Path, arguments: tuple[str, 
     with pytest.raises(SettingsError, match=arguments[0].lstrip("-")):
         run(str(tmp_path / "out"), *arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+TINY = ("--cohort", "2", "--size", "32", "--slices", "4,4")
+
+
+def test_a_cohort_is_written_as_the_loader_reads_it(tmp_path: Path) -> None:
+    text = run(
+        "--out", str(tmp_path / "out"), *TINY, "--shares", "0,1,0,0,0", "--masks", "all",
+        "--seed", "3", "--label-noise", "0", "--only", "2",
+    )  # fmt: skip
+    assert "1 of 2 scans (1 CT-1)" in text
+    assert "1 with a mask. Made-up phantoms, no clinical meaning." in text
+    files = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.gz")}
+    assert files == {"studies/CT-1/study_0002.nii.gz", "masks/study_0002_mask.nii.gz"}
+    settings = json.loads((tmp_path / "out" / "PHANTOM.json").read_text())["settings"]
+    assert settings == {
+        "count": 2, "seed": 3, "size": 32, "slices": [4, 4], "shares": [0, 1, 0, 0, 0],
+        "masks": "all", "edge_flips": 0.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--cohort", "0"), "count is 0"),
+        ((*TINY, "--noise", "5"), "--noise have no effect with --cohort"),
+        ((*TINY, "--format", "nifti", "--tilt", "0"), "--format, --tilt have no effect"),
+        (("--masks", "all", "--only", "1"), "--masks, --only have no effect without --cohort"),
+        (("--cohort", "2", "--size", "8,32,32"), "--size is 8,32,32; expected one number"),
+        ((*TINY, "--slices", "4"), "--slices is '4'; expected 2 numbers"),
+        ((*TINY, "--shares", "many"), "--shares is 'many'; expected balanced, mosmed, or five"),
+        ((*TINY, "--shares", "1,2"), r"shares are \(1, 2\)"),
+        ((*TINY, "--masks", "some"), "--masks is 'some'; expected all, or the share"),
+        ((*TINY, "--label-noise", "2"), "edge_flips is 2"),
+        ((*TINY, "--only", "3"), "scans 3 were asked for; expected numbers from 1 to 2"),
+        ((*TINY, "--jobs", "0"), "jobs is 0"),
+    ],
+)
+def test_bad_cohort_options_leave_nothing_behind(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        run("--out", str(tmp_path / "out"), *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_folder_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no folder to write into was named; expected OUT or"):
+        run(*TINY)
+    with pytest.raises(SettingsError, match=r"both .*a and --out .*b were named"):
+        run(str(tmp_path / "a"), "--out", str(tmp_path / "b"))
+    run("--out", str(tmp_path / "single"), "--size", "4,16,16", "--format", "nifti")
+    assert (tmp_path / "single" / "truth.json").exists()

@@ -57,7 +57,9 @@ def calibrate(
     partial = target.with_name(f".{target.name}.partial")
     partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     partial.replace(target)
-    draw_reliability(curves, out / "reliability.png", title=f"{found.manifest.name} lesions")
+    phantoms = " (made-up phantoms)" if any(rows[name].is_phantom for name in names) else ""
+    title = f"{found.manifest.name} lesions{phantoms}"
+    draw_reliability(curves, out / "reliability.png", title=title)
     point = record["operating_point"]
     typer.echo(f"temperature {record['temperature']:.3f}")
     typer.echo(

@@ -1,4 +1,4 @@
-"""`groundglass phantom`: a procedural chest CT whose lungs and lesions are known."""
+"""`groundglass phantom`: procedural chest CTs whose lungs and lesions are known."""
 
 from __future__ import annotations
 
@@ -11,15 +11,23 @@ if TYPE_CHECKING:
     from groundglass.phantom.dicom_writer import DicomOptions
     from groundglass.phantom.settings import PhantomSettings
 
-_Out = Annotated[Path, typer.Argument(help="New folder to write into.")]
+_Out = Annotated[
+    Path | None, typer.Argument(help="New folder to write into; or --out.", show_default=False)
+]
 _Form = Annotated[str, typer.Option("--format", help="dicom or nifti.")]
 _Size = Annotated[
-    str, typer.Option(help="Voxels along the array axes D,H,W (axial: slices, rows, columns).")
+    str,
+    typer.Option(
+        help="Voxels along the array axes D,H,W (axial: slices, rows, columns). "
+        "Cohort: one number, of rows and of columns; left out, 128."
+    ),
 ]
 _Spacing = Annotated[
     str | None, typer.Option(help="mm along D,H,W. Left out: the whole chest fits into the grid.")
 ]
-_Seed = Annotated[int, typer.Option(help="Which patient; the same seed is the same one.")]
+_Seed = Annotated[
+    int, typer.Option(help="Which patient, or which cohort; the same seed is the same one.")
+]
 _Involvement = Annotated[float, typer.Option(help="Share of the lungs that is diseased, 0 to 0.8.")]
 _Consolidation = Annotated[
     float, typer.Option(help="Share of the lesions that is consolidated, 0 to 1.")
@@ -47,10 +55,34 @@ _Enhanced = Annotated[
     bool, typer.Option("--enhanced", help="DICOM: one enhanced multi-frame file.")
 ]
 _Domain = Annotated[str, typer.Option(help="NIfTI: hu, hu+1024, or uint8 (window 1500 at -600).")]
+_Cohort = Annotated[
+    int | None,
+    typer.Option(help="So many scans of several people, laid out as MosMedData; NIfTI in HU."),
+]
+_Folder = Annotated[
+    Path | None, typer.Option("--out", help="Cohort: also a folder that it was begun in.")
+]
+_Slices = Annotated[str, typer.Option(help="Cohort: fewest and most slices of a scan.")]
+_Shares = Annotated[
+    str,
+    typer.Option(help="Cohort: scans of CT-0 to CT-4: balanced, mosmed, or such as 5,3,2,1,1."),
+]
+_Masks = Annotated[
+    str, typer.Option(help="Cohort: share of the scans labeled CT-1 that have a mask, or all.")
+]
+_LabelNoise = Annotated[
+    float, typer.Option(help="Cohort: chance of a wrong label at 25 %; falls with the distance.")
+]
+_Only = Annotated[str, typer.Option(help="Cohort: only these of its scans, such as 3,17.")]
+_Jobs = Annotated[int, typer.Option(help="Cohort: processes.")]
+
+_SHARED = ("out", "folder", "size", "seed")
+_COHORT = ("cohort", "slices", "shares", "masks", "label_noise", "only", "jobs")
 
 
 def phantom(
-    out: _Out,
+    context: typer.Context,
+    out: _Out = None,
     form: _Form = "dicom",
     size: _Size = "96,256,256",
     spacing: _Spacing = None,
@@ -70,20 +102,46 @@ def phantom(
     unsigned: _Unsigned = False,
     enhanced: _Enhanced = False,
     domain: _Domain = "hu",
+    cohort: _Cohort = None,
+    folder: _Folder = None,
+    slices: _Slices = "12,48",
+    shares: _Shares = "balanced",
+    masks: _Masks = "0.3",
+    label_noise: _LabelNoise = 0.3,
+    only: _Only = "",
+    jobs: _Jobs = 1,
 ) -> None:
     """Make a procedural chest CT with known lungs, lesions and shares, for tests and benchmarks.
 
     It is no substitute for real data: accuracy on a phantom says nothing about patients.
     Written are the scan (dicom/ or ct.nii.gz) and beside it lungs.nii.gz (1 right, 2 left),
-    lesions.nii.gz and truth.json.
+    lesions.nii.gz and truth.json. With --cohort, many scans as `groundglass prepare mosmed`
+    reads them, with cohort_truth.csv; interrupted, it goes on.
     """
+    from groundglass.cli.phantom_cohort import DEFAULT_SIZE, cohort_settings, write_cohort_tree
     from groundglass.phantom.dicom_writer import DicomOptions
     from groundglass.phantom.settings import PhantomSettings
 
+    place = _place(out, folder)
+    given = _given(context)
+    _refuse_idle(given, is_cohort=cohort is not None)
+    if cohort is not None:
+        settings = cohort_settings(
+            cohort,
+            seed=seed,
+            size=_wholes("--size", size if "size" in given else str(DEFAULT_SIZE)),
+            slices=_wholes("--slices", slices, 2),
+            shares=shares,
+            masks=masks,
+            label_noise=label_noise,
+        )
+        chosen = _wholes("--only", only)
+        typer.echo(write_cohort_tree(place, settings, only=chosen, jobs=jobs))
+        return
     d, h, w = _wholes("--size", size, 3)
     step = _numbers("--spacing", spacing, 3) if spacing else None
     x, y, z = _numbers("--oblique", oblique, 3)
-    settings = PhantomSettings(
+    single = PhantomSettings(
         shape=(d, h, w),
         spacing_mm=(step[0], step[1], step[2]) if step else None,
         seed=seed,
@@ -104,7 +162,38 @@ def phantom(
         unsigned=unsigned,
         enhanced=enhanced,
     )
-    typer.echo(_write(out, form, settings, options=options, domain=domain))
+    typer.echo(_write(place, form, single, options=options, domain=domain))
+
+
+def _place(out: Path | None, folder: Path | None) -> Path:
+    """The folder, named in either way."""
+    from groundglass.errors import SettingsError
+
+    if out is None and folder is None:
+        raise SettingsError("no folder to write into was named", expected="OUT or --out DIR")
+    if out is not None and folder is not None:
+        raise SettingsError(f"both {out} and --out {folder} were named", expected="one of them")
+    return out or folder or Path()
+
+
+def _given(context: typer.Context) -> dict[str, str]:
+    """Parameters that were typed -> their option as it is typed."""
+    return {
+        one.name: one.opts[0]
+        for one in context.command.params
+        if one.name and getattr(context.get_parameter_source(one.name), "name", "") == "COMMANDLINE"
+    }
+
+
+def _refuse_idle(given: dict[str, str], *, is_cohort: bool) -> None:
+    """Options of the other kind of phantom would have no effect: say so."""
+    from groundglass.errors import SettingsError
+
+    known = set(_SHARED) | set(_COHORT)
+    idle = [o for n, o in given.items() if (n not in known if is_cohort else n in _COHORT)]
+    if idle:
+        kind = "with --cohort" if is_cohort else "without --cohort"
+        raise SettingsError(f"{', '.join(idle)} have no effect {kind}", expected="them left out")
 
 
 def _write(

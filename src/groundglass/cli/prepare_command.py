@@ -138,6 +138,9 @@ def _show(rows: list[IndexRow], destination: Path) -> None:
     dark = sum(row.dark_slices or 0 for row in rows)
     console.print(Text(f"dark slices dropped: {dark:,}"))
     _show_labels(console, rows)
+    if any(row.is_phantom for row in rows):
+        text = "made-up phantoms: no figure from them says anything about patients"
+        console.print(Text(text, style="yellow"))
     console.print(Text(f"license: {', '.join(sorted({row.license for row in rows}))}"))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from groundglass.datasets.grades import LABELS
+from groundglass.datasets.phantom_sources import is_phantom_source
 from groundglass.errors import DatasetError
 
 INDEX_NAME = "index.csv"
@@ -61,6 +62,11 @@ class IndexRow:
     def is_healthy(self) -> bool:
         """Nothing is marked, and the scan is not graded as having findings."""
         return self.lesion_voxels == 0 and self.diagnosis != "findings"
+
+    @property
+    def is_phantom(self) -> bool:
+        """Made up by the program: no figure from it may be shown as if it were from patients."""
+        return is_phantom_source(self.source)
 
     @property
     def lesions_are_known(self) -> bool:

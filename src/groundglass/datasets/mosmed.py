@@ -28,9 +28,11 @@ from groundglass.datasets.frames import frame_images, frame_masks, frame_of
 from groundglass.datasets.grades import GRADES
 from groundglass.datasets.index import IndexRow, PreparedScan
 from groundglass.datasets.mosmed_registry import Stock, Study, take_stock
+from groundglass.datasets.phantom_sources import PHANTOM_LICENSE, phantom_source
 from groundglass.datasets.staging import ProgressCallback, prepare_cases
 from groundglass.errors import DatasetError, InputError
 from groundglass.geometry import AxisOrder
+from groundglass.io.phantom_mark import MARKER, is_phantom_folder, is_phantom_header, read_marker
 from groundglass.io.read import read_scan
 from groundglass.ops.threshold_lungs import threshold_lungs
 from groundglass.volume import Volume
@@ -45,10 +47,21 @@ LABELS = frozenset({0, 1})
 
 
 @dataclass(frozen=True)
+class _Origin:
+    """Whose scans these are: what their index rows say of source, terms and record."""
+
+    source: str
+    license: str
+    record: str
+    is_phantom: bool
+
+
+@dataclass(frozen=True)
 class _Case:
     scan_id: str
     study: Study
     stock: Stock
+    origin: _Origin
     masks_by_index: bool
 
 
@@ -75,6 +88,10 @@ def prepare_mosmed(
     disagree about a study that is wanted; what differs elsewhere is logged. Nothing is put into
     place before every study was read.
     Written to the published layout; tested on small files made in it, not on the scans.
+
+    Phantoms in this layout (`groundglass phantom --cohort`) never pass for the data set: a folder
+    with their marker gives rows of source "mosmed-phantom", with ids, terms and provenance to
+    match, and each scan's header must agree with the marker, or the scan is refused.
     Raises: DatasetError naming all files that are missing, unreadable or do not fit;
     MissingExtraError without openpyxl.
     """
@@ -94,6 +111,10 @@ def prepare_mosmed(
             remedy="Get the registry again, or prepare all studies with --all",
         )
 
+    origin = _origin(source, stock)
+    if origin.is_phantom:
+        log.warning("%s holds made-up phantoms, marked as %s", stock.root, origin.source)
+
     def join(problems: Sequence[DatasetError]) -> DatasetError:
         return DatasetError(
             f"{stock.root} has {len(problems)} problems: " + "; ".join(p.problem for p in problems),
@@ -102,7 +123,10 @@ def prepare_mosmed(
         )
 
     return prepare_cases(
-        [_Case(f"{NAME}_{one.name}", one, stock, masks_by_index) for one in stock.studies],
+        [
+            _Case(f"{origin.source}_{one.name}", one, stock, origin, masks_by_index)
+            for one in stock.studies
+        ],
         _prepare_case,
         destination=destination,
         problems=(),
@@ -111,12 +135,24 @@ def prepare_mosmed(
     )
 
 
+def _origin(source: Path, stock: Stock) -> _Origin:
+    """Phantoms where the marker lies beside the registry or in the folder that was named."""
+    marked = next((f for f in (stock.root, source) if is_phantom_folder(f)), None)
+    if marked is None:
+        return _Origin(NAME, LICENSE, RECORD, False)
+    settings = read_marker(marked).get("settings")
+    seed = settings.get("seed") if isinstance(settings, dict) else None
+    record = f"made-up phantoms, no patients (groundglass phantom --cohort, seed {seed})"
+    return _Origin(phantom_source(NAME), PHANTOM_LICENSE, record, True)
+
+
 def _prepare_case(case: _Case) -> PreparedScan:
     study, path = case.study, case.stock.file(case.study.image)
     try:
         volume, order = read_scan(path).to_axial()
     except InputError as error:
         raise DatasetError(f"{path} cannot be used: {error.problem}") from error
+    _check_origin(path, volume, case.origin)
     if not volume.is_hu:
         raise DatasetError(
             f"{path} is not in HU ({volume.intensity.evidence})", expected="HU, as published"
@@ -156,8 +192,8 @@ def _prepare_case(case: _Case) -> PreparedScan:
         lung_voxels=int(lung_frames.sum()),
         lesion_voxels=int(lesion_frames.sum()),
         lungs_by="threshold" if lungs.any() else "none",
-        license=LICENSE,
-        source=NAME,
+        license=case.origin.license,
+        source=case.origin.source,
         dark_slices=int((~keep).sum()),
         provenance=_provenance(case, keep),
         source_shape="x".join(map(str, volume.shape)),
@@ -167,6 +203,24 @@ def _prepare_case(case: _Case) -> PreparedScan:
         lesions_by="reference" if study.mask else "grade" if diagnosis == "normal" else "none",
     )
     return PreparedScan(row, images, lung_frames, lesion_frames)
+
+
+def _check_origin(path: Path, volume: Volume, origin: _Origin) -> None:
+    """Phantoms among patients, or patients among phantoms, are refused."""
+    if is_phantom_header(volume.source.header) == origin.is_phantom:
+        return
+    if origin.is_phantom:
+        raise DatasetError(
+            f"{path} lies in a folder marked by {MARKER}, but its header does not say that it is "
+            "a phantom",
+            expected="phantoms only",
+            remedy="Keep scans of patients apart from phantoms",
+        )
+    raise DatasetError(
+        f"{path} is a phantom by its header, but no {MARKER} marks its folder",
+        expected="scans of patients only",
+        remedy=f"Keep phantoms apart, in their own folder with its {MARKER}",
+    )
 
 
 def _lesions(case: _Case, volume: Volume, order: AxisOrder) -> np.ndarray:
@@ -197,7 +251,7 @@ def _apart_mm(affine: np.ndarray, volume: Volume) -> float:
 
 def _provenance(case: _Case, keep: np.ndarray) -> str:
     files = ", ".join(filter(None, (case.study.image, case.study.mask)))
-    text = f"{RECORD}: {files}"
+    text = f"{case.origin.record}: {files}"
     if case.study.mask and case.masks_by_index:
         text += "; mask taken voxel for voxel, its affine not used"
     if not keep.all():

@@ -71,7 +71,7 @@ def paint_branches(hu: np.ndarray, grid: Grid, patient: Patient, plan: LesionPla
         points, depth = plan.lung_points_mm[of_side], plan.depth_mm[of_side]
         for root, count in ((0, 620), (1, 420)):
             hilum = patient.from_template(_hila(is_left)[root : root + 1])
-            targets = _spread(points, count, rng)
+            targets = _spread(points, round(count * patient.lung.vessel_share), rng)
             tree = Tree.grow(hilum, targets, leaf_mm=0.62)
             paint_tubes(hu, grid, tree.tubes(_BLOOD, rng))
         inner = points[depth > 10]

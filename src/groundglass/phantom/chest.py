@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from groundglass.geometry import voxel_volume_ml
-from groundglass.intensity import AIR_HU, HIGHEST_HU, Intensity
+from groundglass.intensity import Intensity
 from groundglass.labels import LEFT_LUNG, LESION, RIGHT_LUNG
 from groundglass.phantom.branches import paint_branches, remove_main_airways
 from groundglass.phantom.fields import inside
@@ -26,6 +25,7 @@ from groundglass.phantom.lesions import (
     lesion_score,
     parenchyma_hu,
 )
+from groundglass.phantom.noise import add_noise
 from groundglass.phantom.organs import FAT_HU, tissue_hu
 from groundglass.phantom.painting import Blob, Material, paint_blob
 from groundglass.phantom.patient import Patient
@@ -64,16 +64,11 @@ def make_phantom(settings: PhantomSettings) -> Phantom:
     grid, order, world = make_grid(settings)
     patient = Patient.of_seed(settings.seed)
     plan = LesionPlan.make(patient, settings)
-    hu, lungs, lesions, dense = _smooth_parts(grid, patient, plan)
-    paint_branches(hu, grid, patient, plan)
-    paint_skeleton(hu, grid, patient)
-    _paint_gas(hu, grid, patient)
-    remove_main_airways(lungs, grid, patient)
-    lesions[lungs == 0] = 0
-    dense &= lesions
-    _add_noise(hu, settings)
+    drawn = draw_chest(grid, patient, plan)
+    add_noise(drawn.hu, settings.noise_hu, seed=settings.seed)
     hu, lungs, lesions, dense = (
-        np.ascontiguousarray(order.undo(a)) for a in (hu, lungs, lesions, dense)
+        np.ascontiguousarray(order.undo(a))
+        for a in (drawn.hu, drawn.lungs, drawn.lesions, drawn.dense)
     )
     volume = Volume(
         array=hu,
@@ -83,6 +78,32 @@ def make_phantom(settings: PhantomSettings) -> Phantom:
     )
     truth = _truth(settings, lungs, lesions, dense, world)
     return Phantom(volume, lungs, lesions, truth, settings)
+
+
+@dataclass(frozen=True)
+class DrawnChest:
+    """A chest without noise on an axial grid.
+
+    Shape: `hu` (D, H, W) int16; `lungs`, `lesions` as in `Phantom`; `dense` uint8, the part of
+    the lesions that is consolidated.
+    """
+
+    hu: np.ndarray
+    lungs: np.ndarray
+    lesions: np.ndarray
+    dense: np.ndarray
+
+
+def draw_chest(grid: Grid, patient: Patient, plan: LesionPlan) -> DrawnChest:
+    """Draw one person with the lesions of `plan` on a grid in axial order."""
+    hu, lungs, lesions, dense = _smooth_parts(grid, patient, plan)
+    paint_branches(hu, grid, patient, plan)
+    paint_skeleton(hu, grid, patient)
+    _paint_gas(hu, grid, patient)
+    remove_main_airways(lungs, grid, patient)
+    lesions[lungs == 0] = 0
+    dense &= lesions
+    return DrawnChest(hu, lungs, lesions, dense)
 
 
 @dataclass(frozen=True)
@@ -183,21 +204,6 @@ def _paint_gas(hu: np.ndarray, grid: Grid, patient: Patient) -> None:
     radii = [(24, 13, 19), (13, 12, 11), (19, 9, 9), (14, 8, 8)]
     for center, size in zip(patient.from_template(spots), radii, strict=True):
         paint_blob(hu, grid, Blob((center[0], center[1], center[2]), size, _GAS))
-
-
-def _add_noise(hu: np.ndarray, settings: PhantomSettings) -> None:
-    """Noise of a CT: slightly correlated in the plane, each slice its own; in place."""
-    if settings.noise_hu == 0:
-        return
-    for d, image in enumerate(hu):
-        rng = np.random.default_rng([settings.seed, 3, d])
-        noise = rng.standard_normal(image.shape, dtype=np.float32)
-        if min(image.shape) >= 3:
-            # A 3x3 Gaussian of sigma 0.6 leaves this share of the standard deviation.
-            kernel = cv2.getGaussianKernel(3, 0.6, cv2.CV_32F)
-            noise = cv2.sepFilter2D(noise, cv2.CV_32F, kernel, kernel) / float((kernel**2).sum())
-        noise *= np.float32(settings.noise_hu)
-        image[:] = np.clip(np.rint(image + noise), AIR_HU, HIGHEST_HU)
 
 
 def _truth(

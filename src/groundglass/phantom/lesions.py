@@ -32,8 +32,11 @@ class LesionPlan:
     is_left: np.ndarray
 
     @classmethod
-    def make(cls, patient: Patient, settings: PhantomSettings) -> LesionPlan:
-        axes = [np.arange(-r, r + 1, PLAN_STEP_MM, dtype=np.float32) for r in (156, 116, 152)]
+    def make(
+        cls, patient: Patient, settings: PhantomSettings, *, step_mm: float = PLAN_STEP_MM
+    ) -> LesionPlan:
+        """`step_mm`: of the patient's grid; another one is another plan, if a like one."""
+        axes = [np.arange(-r, r + 1, step_mm, dtype=np.float32) for r in (156, 116, 152)]
         points = np.stack(np.meshgrid(*axes, indexing="ij")).reshape(3, -1)
         template = patient.to_template(points[0], points[1], points[2])
         shape = lung_shape(*template, patient)
@@ -62,8 +65,11 @@ def lesion_score(
     peripheral = np.exp(np.minimum(shape.outer, 0) / 16)
     right, left = patient.side_weight
     side = np.where(shape.middle > 0, np.float32(left), np.float32(right))
-    noise = 0.62 * patient.large.at(x, y, z) + 0.27 * patient.small.at(x, y, z)
-    return (noise + 0.9 * peripheral - 0.0045 * z + 0.0035 * y + side).astype(np.float32)
+    look, k = patient.lesion, patient.lesion.patch_scale
+    score = look.large * patient.large.at(x / k, y / k, z / k)
+    score = score + look.small * patient.small.at(x, y, z) + look.peripheral * peripheral
+    score = score + look.per_mm_to_head * z + look.per_mm_to_back * y
+    return (score + side).astype(np.float32)
 
 
 def consolidation_score(
@@ -78,7 +84,9 @@ def consolidation_score(
 def parenchyma_hu(at_mm: tuple[np.ndarray, np.ndarray, np.ndarray], patient: Patient) -> np.ndarray:
     """Healthy lung: denser toward the back (lying patient) and the base, finely uneven."""
     x, y, z = at_mm
-    return (-868 + 0.25 * y - 0.06 * z + 11 * patient.texture.at(x, y, z)).astype(np.float32)
+    look, uneven = patient.lung, patient.lung.texture_hu * patient.texture.at(x, y, z)
+    slope = look.hu + look.hu_per_mm_to_back * y + look.hu_per_mm_to_head * z
+    return (slope + uneven).astype(np.float32)
 
 
 def ground_glass_hu(
@@ -86,7 +94,9 @@ def ground_glass_hu(
 ) -> np.ndarray:
     """Ground glass at full strength."""
     x, y, z = at_mm
-    return np.clip(-520 + 75 * patient.density.at(x, y, z), -640, -320).astype(np.float32)
+    middle = patient.lesion.ground_glass_hu
+    hu = np.clip(middle + 75 * patient.density.at(x, y, z), middle - 120, middle + 200)
+    return hu.astype(np.float32)
 
 
 def diseased_hu(

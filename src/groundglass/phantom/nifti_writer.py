@@ -15,6 +15,7 @@ import numpy as np
 
 from groundglass.errors import OutputError, SettingsError
 from groundglass.geometry import LPS_FROM_RAS, reversed_axes_affine
+from groundglass.io.phantom_mark import HEADER_NOTE
 from groundglass.labels import LESION_LABELS, LUNG_LABELS
 from groundglass.phantom.chest import Phantom
 
@@ -39,7 +40,7 @@ def write_nifti(phantom: Phantom, path: Path, domain: str = "hu") -> None:
         array = np.rint(table).astype(np.uint8)[hu.astype(np.int32) + 1024]
     else:
         raise SettingsError(f"domain is {domain!r}", expected="hu, hu+1024 or uint8")
-    _write(path, array, phantom.volume.affine)
+    write_array(path, array, phantom.volume.affine)
 
 
 def write_reference(
@@ -50,22 +51,26 @@ def write_reference(
     The masks are on the whole grid, also where slices of the scan were left out; `written`
     (how the scan was written) is kept in truth.json. Raises: OutputError.
     """
-    _write(folder / "lungs.nii.gz", phantom.lungs, phantom.volume.affine)
-    _write(folder / "lesions.nii.gz", phantom.lesions, phantom.volume.affine)
+    write_array(folder / "lungs.nii.gz", phantom.lungs, phantom.volume.affine)
+    write_array(folder / "lesions.nii.gz", phantom.lesions, phantom.volume.affine)
     truth = {
         **phantom.truth,
         "labels": {"lungs.nii.gz": LUNG_LABELS, "lesions.nii.gz": LESION_LABELS},
         "written": written or {},
     }
-    _save(folder / "truth.json", (json.dumps(truth, indent=2) + "\n").encode())
+    save_bytes(folder / "truth.json", (json.dumps(truth, indent=2) + "\n").encode())
 
 
-def _write(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
+def write_array(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
+    """Write (D, H, W) with its affine to LPS mm as .nii.gz that says that it is a phantom.
+
+    The same array gives the same bytes. Raises: OutputError.
+    """
     ras = LPS_FROM_RAS @ reversed_axes_affine(affine)
     image = nib.Nifti1Image(array.transpose(2, 1, 0), ras)
     header = image.header
     header.set_xyzt_units("mm")
-    header["descrip"] = b"groundglass phantom, not a patient"
+    header["descrip"] = HEADER_NOTE.encode()
     image.set_qform(ras, code=_SCANNER, strip_shears=True)
     if not np.allclose(
         np.asarray(header.get_qform()), ras, rtol=0, atol=1e-4
@@ -73,10 +78,11 @@ def _write(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
         image.set_qform(None, code=0)
     image.set_sform(ras, code=_SCANNER)
     # No time stamp: the same phantom gives the same bytes.
-    _save(path, gzip.compress(image.to_bytes(), 1, mtime=0))
+    save_bytes(path, gzip.compress(image.to_bytes(), 1, mtime=0))
 
 
-def _save(path: Path, content: bytes) -> None:
+def save_bytes(path: Path, content: bytes) -> None:
+    """Write a file. Raises: OutputError."""
     try:
         path.write_bytes(content)
     except OSError as error:

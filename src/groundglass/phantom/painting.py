@@ -81,7 +81,7 @@ def tube_distances(
 
 def _tube_distance(grid: Grid, tubes: Tubes, i: int, box: Box) -> np.ndarray:
     p, q = tubes.start[i], tubes.end[i]
-    x, y, z = grid.coordinates_mm(_indices(box))
+    x, y, z = grid.coordinates_in(box)
     squeeze = np.float32(1 / tubes.flat)
     x, y, z = x - np.float32(p[0]), y - np.float32(p[1]), (z - np.float32(p[2])) * squeeze
     v = (q - p) * (1, 1, squeeze)
@@ -99,7 +99,7 @@ def paint_blob(hu: np.ndarray, grid: Grid, blob: Blob) -> None:
     spread = np.array([reach, reach, blob.radii[2] + grid.blur_mm])
     box = grid.box_around(np.array(blob.center) - spread, np.array(blob.center) + spread)
     if box is not None:
-        x, y, z = grid.coordinates_mm(_indices(box))
+        x, y, z = grid.coordinates_in(box)
         distance = ellipsoid(x, y, z, blob.center, blob.radii, turn_degrees=blob.turn_degrees)
         paint(hu[box], distance, blob.material, grid.blur_mm)
 
@@ -112,7 +112,7 @@ def paint_drum(
     spread = np.array(size_mm) + grid.blur_mm
     box = grid.box_around(center - spread, center + spread)
     if box is not None:
-        x, y, z = grid.coordinates_mm(_indices(box))
+        x, y, z = grid.coordinates_in(box)
         flat = ellipsoid(x, y, np.zeros_like(x), (center[0], center[1], 0.0), (*size_mm[:2], 1.0))
         distance = np.maximum(flat, np.abs(z - np.float32(center[2])) - size_mm[2])
         paint(hu[box], distance, material, grid.blur_mm)
@@ -138,8 +138,3 @@ def _presence(radius_mm: float, blur_mm: float) -> float:
     if radius_mm < blur_mm / 2:
         return 3 * blur_mm * radius_mm**2 / (radius_mm + blur_mm / 2) ** 3
     return min(1.0, 0.75 + 0.5 * (radius_mm / blur_mm - 0.5))
-
-
-def _indices(box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    d, h, w = (np.arange(s.start, s.stop) for s in box)
-    return d, h, w

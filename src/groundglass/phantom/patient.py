@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
 from groundglass.phantom.fields import SmoothNoise
+from groundglass.phantom.looks import LesionLook, LungLook
 
 _KYPHOSIS_PER_MM = 0.0007
 _WARP_MM = 3.0
@@ -35,6 +36,8 @@ class Patient:
     density: SmoothNoise
     side_weight: tuple[float, float]
     tree_seed: int
+    lung: LungLook = field(default_factory=LungLook)
+    lesion: LesionLook = field(default_factory=LesionLook)
 
     @classmethod
     @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from groundglass.metrics.calibration import (
 )
 from groundglass.metrics.operating_point import operating_point
 from groundglass.studies.kept import kept_predictions
+from groundglass.studies.phantom_words import phantom_words
 from groundglass.studies.plan import RowPlan
 from groundglass.studies.plan_chs_net import lesion_plan
 from groundglass.studies.row_runs import row_path
@@ -56,7 +57,7 @@ def write_calibration(
         "as trained": Reliability.of(whole),
         "with temperature, patients left out": left_out_reliability(patients),
     }
-    draw_reliability(curves, picture)
+    draw_reliability(curves, picture, title=phantom_words(runs.rows).strip())
     return [target, picture]
 
 

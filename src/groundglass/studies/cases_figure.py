@@ -12,6 +12,7 @@ from groundglass.datasets.index import PreparedScan
 from groundglass.evaluation.figures import CasePanel, SizePoints, draw_cases, draw_dice_by_size
 from groundglass.metrics.overlap import Confusion, slice_confusions
 from groundglass.studies.kept import kept_predictions
+from groundglass.studies.phantom_words import phantom_words
 from groundglass.studies.plan_chs_net import lesion_plan
 from groundglass.studies.row_runs import row_path
 from groundglass.studies.runs import StudyRuns
@@ -57,16 +58,17 @@ def write_cases_figures(
                 chosen.append((total.dice, _Slice(scan, d, masks[d], pairs[d])))
     chosen.sort(key=lambda one: one[0])
     ends = chosen if len(chosen) <= _CASES else chosen[: _CASES // 2] + chosen[-(_CASES // 2) :]
+    phantoms = phantom_words(runs.rows)
     cases, by_size = out / f"cases{end}.png", out / f"dice-by-size{end}.png"
     draw_cases(
         cases,
         [_panel(one, dice) for dice, one in ends],
-        heading=f"Lowest and highest Dice of {len(chosen)} held-out cases",
+        heading=f"Lowest and highest Dice of {len(chosen)} held-out cases{phantoms}",
     )
     draw_dice_by_size(
         by_size,
         [SizePoints(name, *points, "pixels") for name, points in sizes.items()],
-        heading="Dice against the lesions' size, held-out cases",
+        heading=f"Dice against the lesions' size, held-out cases{phantoms}",
     )
     return [cases, by_size]
 

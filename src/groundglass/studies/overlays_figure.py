@@ -12,7 +12,7 @@ from groundglass.errors import DatasetError
 from groundglass.evaluation.overlays import OverlayCell, OverlayRow, draw_overlays
 from groundglass.metrics.overlap import slice_confusions
 from groundglass.studies.kept import kept_predictions
-from groundglass.studies.phantom_index import SOURCE as PHANTOM
+from groundglass.studies.phantom_words import phantom_words
 from groundglass.studies.plan import RowPlan
 from groundglass.studies.row_runs import row_path
 from groundglass.studies.runs import StudyRuns
@@ -42,10 +42,9 @@ def write_overlays(
             (pair,) = slice_confusions(mask[None], reference[None])
             cells.append(OverlayCell(mask, f"Dice {pair.dice or 0.0:.2f}"))
         rows.append(OverlayRow(_title(scan), _gray(scan, d), reference, tuple(cells)))
-    phantoms = " (made-up phantoms)" if any(row.source == PHANTOM for row in runs.rows) else ""
     heading = "Held-out cases, from the least lesion to the most; Dice of the slice shown"
     columns = [plan.label for plan in plans]
-    draw_overlays(picture, rows, columns=columns, heading=heading + phantoms)
+    draw_overlays(picture, rows, columns=columns, heading=heading + phantom_words(runs.rows))
     return picture
 
 

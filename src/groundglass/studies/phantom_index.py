@@ -12,10 +12,11 @@ from groundglass.datasets.index import (
     save_prepared,
     write_index,
 )
+from groundglass.datasets.phantom_sources import PHANTOM, PHANTOM_LICENSE
 from groundglass.phantom.chest import make_phantom
 from groundglass.phantom.settings import PhantomSettings
 
-SOURCE = "phantom"
+SOURCE = PHANTOM
 """Tables made from this source say in their first line that they show made-up phantoms."""
 
 
@@ -46,7 +47,7 @@ def write_phantom_index(folder: Path, *, patients: int = 5, slices: int = 12) ->
             lung_voxels=int(lungs.sum()),
             lesion_voxels=int(lesions.sum()),
             lungs_by="reference",
-            license="none: made by the program",
+            license=PHANTOM_LICENSE,
             source=SOURCE,
         )
         rows.append(save_prepared(folder, PreparedScan(row, image, lungs, lesions)))

@@ -114,7 +114,7 @@ def _conditions(
     return Conditions(
         budget=budget.described(has_cascade=study.has_cascade),
         data=", ".join(f"{count} scans of {name}" for name, count in sorted(sources.items())),
-        is_phantom=PHANTOM in sources,
+        is_phantom=any(row.is_phantom for row in runs.rows),
         folds=f"{', '.join(map(str, folds))} of {budget.fold_count} patient-grouped folds",
         seeds=(request.seed,),
         hardware=_trained_on(rows, request.device) + _hardware(request.device),
