@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from groundglass.networks.conv_norm_act import ConvNormAct, he_init
+from groundglass.networks.conv_norm_act import he_init
 from groundglass.networks.resizing import bilinear_to, pad_to_multiple
+from groundglass.networks.vgg import VGG_16, WIDTHS, vgg_stages
 
 STRIDE = 32
-WIDTHS = (64, 128, 256, 512, 512)
-DEPTHS = (2, 2, 3, 3, 3)
 CLASSIFIER_WIDTH = 4096
 
 
@@ -43,12 +42,8 @@ class FCN8s(nn.Module):
     def __init__(self, *, base: int = 16) -> None:
         super().__init__()
         widths = [max(1, width * base // 16) for width in WIDTHS]
-        stages, channels = [], 1
-        for width, depth in zip(widths, DEPTHS, strict=True):
-            units = [ConvNormAct(channels if i == 0 else width, width) for i in range(depth)]
-            stages.append(nn.Sequential(*units, nn.MaxPool2d(2)))
-            channels = width
-        self.stages = nn.ModuleList(stages)
+        channels = widths[-1]
+        self.stages = vgg_stages(VGG_16, base=base)
         wide = max(1, CLASSIFIER_WIDTH * base // 16)
         self.classifier = nn.Sequential(
             nn.Conv2d(channels, wide, 7, padding=3), nn.ReLU(), nn.Conv2d(wide, wide, 1), nn.ReLU()
