@@ -26,10 +26,10 @@ class JointSettings(BaseModel):
     `classifier`: a name of the classifier catalog. CovTANet reads the feature maps of a frozen
     TA-SegNet, of `feature_channels`; `features` is the key that says of which one. The others read
     gray slices of `gray_size`. `slices`: the most that training is shown of a scan, evenly spaced
-    over the lungs. `batch` counts scans. `balanced`: each head is shown both of its labels equally often (normal
-    one half, mild and severe a quarter each); else scans are drawn as frequent as they are.
-    `flip_left_right`: chance that maps or slices are mirrored; `contrast`, `brightness`: most by
-    which gray slices are changed, as a share and in deviations of their values.
+    over the lungs. `batch` counts scans. `balanced`: each head is shown both of its labels equally
+    often (normal one half, mild and severe a quarter each); else scans are drawn as frequent as
+    they are. `flip_left_right`: chance that maps or slices are mirrored; `contrast`, `brightness`:
+    most by which gray slices are changed, as a share and in deviations of their values.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -83,4 +83,4 @@ class GraySlices:
             for frame in scan.image
         ]
         small = np.stack([resize_image(image, recipe.network_size) for image in images])
-        return small, scan.lungs.any(axis=(1, 2))
+        return small, np.asarray(scan.lungs.any(axis=(1, 2)))
