@@ -8,6 +8,7 @@ import pytest
 
 from groundglass.datasets.class_tasks import TASKS
 from groundglass.errors import DatasetError, SettingsError
+from groundglass.studies import class_summary
 from groundglass.studies.class_page import ClassConditions, class_markdown, write_class_csv
 from groundglass.studies.class_row import (
     ClassRow,
@@ -17,6 +18,11 @@ from groundglass.studies.class_row import (
     write_class_row,
 )
 from groundglass.studies.class_summary import fold_mean, mean_auroc_interval, summarize_task
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(class_summary, "DRAWS", 50)
 
 
 def part(fold: int, task: str, scores: list[float], labels: str, *, ranks: bool = True):
@@ -58,7 +64,7 @@ def test_the_interval_is_of_the_mean_over_folds() -> None:
     assert interval.low <= 0.75 <= interval.high
     assert interval.low >= 0.5  # fold 1 is ranked without a mistake in every draw
     few = part(0, "mild-severe", [1.0, 0.0], "+-")
-    assert mean_auroc_interval([few]) is None
+    assert mean_auroc_interval([few], draws=50) is None
 
 
 def test_undefined_folds_are_left_out_of_a_mean() -> None:

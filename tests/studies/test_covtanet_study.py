@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from groundglass.datasets.index import read_index
 from groundglass.errors import SettingsError
-from groundglass.studies import covtanet_runs
+from groundglass.studies import class_summary, covtanet_runs
 from groundglass.studies.covtanet_baselines import MAJORITY, SHARE
 from groundglass.studies.covtanet_budget import CLASS_BUDGETS, find_class_budget
 from groundglass.studies.covtanet_runs import ROWS, ClassRuns, lacking
 from groundglass.studies.covtanet_study import ClassRequest, check_table, run_class_study
 from groundglass.studies.phantom_cohort_index import write_phantom_cohort_index
 
+from ..training.made_cohort import write_cohort_index
+
 FEW = ("covtanet", "vgg-19", MAJORITY, SHARE)
 
 
 @pytest.fixture(scope="module")
 def request_of_few(tmp_path_factory: pytest.TempPathFactory) -> ClassRequest:
-    pytest.importorskip("openpyxl")
     folder = tmp_path_factory.mktemp("covtanet")
-    index = write_phantom_cohort_index(folder / "phantoms")
+    index = folder / "prepared"
+    write_cohort_index(index, each=4, source="mosmed-phantom")
     budget = replace(CLASS_BUDGETS["tiny"], steps=2, segmentation_steps=2)
     return ClassRequest(budget, index, folder / "work", folder / "out", threads=1, keys=FEW)
 
@@ -32,6 +35,7 @@ def test_a_table_of_phantoms_is_made_once(
     request_of_few: ClassRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib")
+    monkeypatch.setattr(class_summary, "DRAWS", 50)
     told: list[str] = []
     written = run_class_study(request_of_few, tell=told.append)
     assert [path.name for path in written] == [
@@ -43,7 +47,7 @@ def test_a_table_of_phantoms_is_made_once(
     ]
     page = written[1].read_text(encoding="utf-8")
     assert page.startswith("# Made-up phantoms, no patients")
-    assert "18 scans of mosmed-phantom (6 normal, 5 mild, 7 severe)" in page
+    assert "12 scans of mosmed-phantom (4 normal, 4 mild, 4 severe)" in page
     for name in ("CovTANet", "VGG-19", "majority class", "involved share alone"):
         assert page.count(f"| {name} |") == 3 + 3 * 2  # the comparisons, and fold by fold
     trained = [line for line in told if "steps" in line]
@@ -81,6 +85,17 @@ def test_rows_of_other_settings_are_refused(request_of_few: ClassRequest) -> Non
     other = replace(request_of_few, seed=1)
     with pytest.raises(SettingsError, match=r"was made with budget tiny \w{8}, seed 0, index"):
         runs_of(other).row("covtanet", 0)
+
+
+def test_the_cohort_of_phantoms_is_graded_and_says_what_it_is(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    index = write_phantom_cohort_index(tmp_path, scans=3)
+    rows = read_index(index)
+    assert [row.grade for row in rows] == ["CT-0", "CT-3", "CT-1"]
+    assert all(row.is_phantom and row.lung_voxels for row in rows)
+    before = (index / "index.csv").stat().st_mtime_ns
+    assert write_phantom_cohort_index(tmp_path, scans=3) == index
+    assert (index / "index.csv").stat().st_mtime_ns == before
 
 
 def runs_of(request: ClassRequest) -> ClassRuns:

@@ -52,13 +52,13 @@ def graded_scan(scan_id: str, scan_class: str, *, slices: int = 5) -> PreparedSc
     return PreparedScan(row, image, lungs, lesions)
 
 
-def write_cohort_index(folder: Path, *, each: int = 3) -> list[IndexRow]:
+def write_cohort_index(folder: Path, *, each: int = 3, source: str = "made-up") -> list[IndexRow]:
     """Prepare `each` scans of every class, of 5 slices and on."""
     rows = []
     for name in LABELS:
         for number in range(each):
             scan = graded_scan(f"{name}_{number}", name, slices=5 + number)
-            rows.append(replace(save_prepared(folder, scan)))
+            rows.append(replace(save_prepared(folder, scan), source=source))
     write_index(folder, rows)
     return sorted(rows, key=lambda row: row.scan_id)
 

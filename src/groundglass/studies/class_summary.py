@@ -66,7 +66,9 @@ def summarize_task(row: ClassRow, task: str, *, seed: int = 0) -> TaskSummary:
         name: fold_mean([scores.measures[name].value for scores in folds.values()])
         for name in MEASURES
     }
-    interval = mean_auroc_interval(parts, seed=seed) if all(p.ranks for p in parts) else None
+    interval = (
+        mean_auroc_interval(parts, draws=DRAWS, seed=seed) if all(p.ranks for p in parts) else None
+    )
     return TaskSummary(row, task, folds, counts, means, interval)
 
 
@@ -80,7 +82,7 @@ def fold_mean(values: Sequence[float | None]) -> FoldMean:
 
 
 def mean_auroc_interval(
-    parts: Sequence[TaskCases], *, draws: int = DRAWS, seed: int = 0
+    parts: Sequence[TaskCases], *, draws: int, seed: int = 0
 ) -> Interval | None:
     """Bootstrap percentile interval of the mean over folds of the AUROC.
 
