@@ -55,7 +55,16 @@ def test_figure_8(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nnu-net", "--table", "2"], "'nnu-net' is unknown"),
+        (["nnu-net", "--table", "2"], "'nnu-net' is unknown; .* ta-segnet or covtanet"),
+        (["covtanet", "--budget", "tiny"], "no table is asked for; expected --table 4"),
+        (["covtanet", "--table", "4", "--budget", "cpu"], "budget cpu needs data"),
+        (["covtanet", "--table", "4", "--budget", "gpu"], "'gpu' is not one of this study"),
+        (["covtanet", "--table", "4", "--figure", "8"], "--figure is 8"),
+        (["covtanet", "--table", "4", "--protocol", "slices"], "covtanet labels whole scans"),
+        (
+            ["covtanet", "--table", "4", "--budget", "tiny", "--folds", "2"],
+            "--folds is '2'; expected some of 0 to 1",
+        ),
         (["chs-net"], "no table is asked for"),
         (["chs-net", "--table", "7", "--budget", "tiny"], "table is 7; expected 2, 3, 4 or 5"),
         (["chs-net", "--table", "2", "--budget", "cpu"], "budget cpu needs data"),

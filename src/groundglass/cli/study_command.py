@@ -10,15 +10,18 @@ import typer
 if TYPE_CHECKING:
     from groundglass.studies.registry import Study
 
+_CLASSIFIERS = "covtanet"
+"""The study whose rows are classifiers of whole scans, not networks that segment."""
+
 
 def study(
     name: Annotated[
         str,
-        typer.Argument(help="The paper: chs-net or ta-segnet", metavar="STUDY", show_default=False),
+        typer.Argument(help="chs-net, ta-segnet or covtanet", metavar="STUDY", show_default=False),
     ],
     table: Annotated[
         int | None,
-        typer.Option("--table", help="Table of the paper: chs-net 2 to 5, ta-segnet 1 to 3"),
+        typer.Option("--table", help="Of the paper: chs-net 2 to 5, ta-segnet 1 to 3, covtanet 4"),
     ] = None,
     figure: Annotated[
         int | None,
@@ -67,12 +70,19 @@ def study(
     """
     from groundglass.errors import MissingExtraError, SettingsError
 
-    chosen_study = _study(name)
+    chosen_study = None if name == _CLASSIFIERS else _study(name)
     try:
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("torch", "train", "A study") from error
     place = work or Path("studies") / f"{name}-{budget}"
+    if chosen_study is None:
+        from groundglass.cli.study_covtanet import Asked, study_covtanet
+
+        asked = Asked(table, figure, folds, protocol, device, threads, seed)
+        for path in study_covtanet(budget, index, place, out or place / "results", asked=asked):
+            typer.echo(str(path))
+        return
     if figure is not None:
         typer.echo(str(_figure(chosen_study, figure, table, out or place / "results")))
         return
@@ -87,7 +97,7 @@ def study(
 
     chosen_study.plan_of(table, encoder_weights=encoder_weights)
     chosen = find_budget(budget).of_study(has_cascade=chosen_study.has_cascade)
-    numbers = _folds(folds, chosen.fold_count)
+    numbers = fold_numbers(folds, chosen.fold_count)
     if index is None:
         if budget != "tiny":
             raise SettingsError(
@@ -115,9 +125,14 @@ def study(
 
 
 def _study(name: str) -> Study:
-    from groundglass.studies.registry import find_study
+    from groundglass.errors import SettingsError
+    from groundglass.studies.plan import listed
+    from groundglass.studies.registry import STUDIES
 
-    return find_study(name)
+    if name not in STUDIES:
+        known = listed([*STUDIES, _CLASSIFIERS])
+        raise SettingsError(f"study {name!r} is unknown", expected=known)
+    return STUDIES[name]
 
 
 def _figure(study: Study, number: int, table: int | None, out: Path) -> Path:
@@ -146,7 +161,8 @@ def _protocols(name: str) -> tuple[str, ...]:
     return tuple(PROTOCOLS) if name == "both" else (name,)
 
 
-def _folds(text: str | None, count: int) -> tuple[int, ...] | None:
+def fold_numbers(text: str | None, count: int) -> tuple[int, ...] | None:
+    """'0,2' as numbers below `count`; None for None. Raises: SettingsError."""
     from groundglass.errors import SettingsError
 
     if text is None:

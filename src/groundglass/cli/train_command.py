@@ -1,9 +1,9 @@
-"""`groundglass train`: one stage of CHS-Net from a prepared index, resumable to the exact step."""
+"""`groundglass train`: a network or both phases of CovTANet, resumable to the exact step."""
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,21 +12,18 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from groundglass.training.loop import Progress, Trainer
+    from groundglass.training.loop import Trainer
     from groundglass.training.settings import TrainSettings
 
-_STAGES = ("lungs", "lesions", "direct")
-_LINE_EVERY = 10
-"""Steps between lines of progress where stderr is no terminal."""
-
-
-class _TimeIsUp(Exception):  # noqa: N818 - it is no error
-    """Leaves the loop from its progress callback, right after a checkpoint."""
+_STAGES = ("lungs", "lesions", "direct", "covtanet")
 
 
 def train(
     stage: Annotated[
-        str, typer.Argument(help="lungs, lesions or direct", metavar="STAGE", show_default=False)
+        str,
+        typer.Argument(
+            help="lungs, lesions, direct or covtanet", metavar="STAGE", show_default=False
+        ),
     ],
     recipe: Annotated[
         Path, typer.Option("--recipe", help="Run file, such as recipes/chs-net-lungs.yaml")
@@ -67,7 +64,8 @@ def train(
     """Train a network, or go on where the run folder's checkpoint stands.
 
     The scans of `hold_out`, all others of their groups, and the test side of the fold are never
-    trained on. Under torchrun, several processes share the work.
+    trained on. Under torchrun, several processes share the work. `covtanet` trains TA-SegNet, then
+    the classifier of whole scans on its feature maps.
     """
     from rich.console import Console
 
@@ -79,10 +77,6 @@ def train(
         import torch
     except ImportError as error:
         raise MissingExtraError("torch", "train", "Training") from error
-    from groundglass.training.loop import Trainer
-    from groundglass.training.ranks import Ranks
-    from groundglass.training.select import select_scans
-
     overrides = {
         "index": index and str(index),
         "folds": folds and str(folds),
@@ -92,8 +86,23 @@ def train(
         "threads": threads,
         "encoder_weights": encoder_weights and str(encoder_weights),
     }
-    settings = _settings(recipe, stage, {k: v for k, v in overrides.items() if v is not None})
-    usable = _device(settings.device, cuda=torch.cuda.is_available())
+    given = {k: v for k, v in overrides.items() if v is not None}
+    has_gpu = torch.cuda.is_available()
+    until = None if stop_after is None else time.monotonic() + 60 * stop_after
+    if stage == "covtanet":
+        from groundglass.cli.train_covtanet import train_covtanet
+
+        train_covtanet(
+            recipe, out, given, usable=lambda name: _device(name, cuda=has_gpu), until=until
+        )
+        return
+    from groundglass.cli.train_progress import TimeIsUp, run_with_progress
+    from groundglass.training.loop import Trainer
+    from groundglass.training.ranks import Ranks
+    from groundglass.training.select import select_scans
+
+    settings = _settings(recipe, stage, given)
+    usable = _device(settings.device, cuda=has_gpu)
     settings = settings.model_copy(update={"device": usable})
     ranks = Ranks.join(settings.device)
     console = Console(stderr=True, quiet=not ranks.is_first)
@@ -105,9 +114,11 @@ def train(
         console.print(f"{name}: {names}", highlight=False)
     trainer = Trainer(chosen.train, settings, out, validation=chosen.validation)
     del chosen  # the frames held out are not needed, and a run is long
-    _run(trainer, console, stop_after)
+    with contextlib.suppress(TimeIsUp):
+        run_with_progress(trainer, console, until=until)
+        _tell_validation(trainer, console)
     if ranks.is_first:
-        _plot(out, console)
+        draw_curve(out, console)
     ranks.leave()
 
 
@@ -140,32 +151,6 @@ def _settings(recipe: Path, stage: str, overrides: dict[str, Any]) -> TrainSetti
     return settings
 
 
-def _run(trainer: Trainer, console: Console, stop_after: float | None) -> None:
-    """Train with progress on stderr; with `stop_after` minutes, until the checkpoint after it."""
-    began = time.monotonic()
-    every = trainer.settings.checkpoint_every
-
-    def watch(progress: Progress) -> None:
-        # The callback comes before a step's checkpoint: the step after one is the place to stop.
-        if stop_after is None or progress.step == 1 or (progress.step - 1) % every:
-            return
-        late = time.monotonic() - began > 60 * stop_after
-        if trainer.ranks.agree(float(late)):  # all stop at one step, or they wait for each other
-            raise _TimeIsUp
-
-    if trainer.step:
-        console.print(f"going on from step {trainer.step}", highlight=False)
-    try:
-        if console.is_terminal and not console.quiet:
-            _run_with_bar(trainer, console, watch)
-        else:
-            _run_with_lines(trainer, console, watch)
-    except _TimeIsUp:
-        console.print("stopped at a checkpoint; the same command goes on from there")
-    else:
-        _tell_validation(trainer, console)
-
-
 def _tell_validation(trainer: Trainer, console: Console) -> None:
     best = trainer.watch.best
     if best is not None:
@@ -176,42 +161,8 @@ def _tell_validation(trainer: Trainer, console: Console) -> None:
         )
 
 
-def _run_with_bar(trainer: Trainer, console: Console, watch: Callable[[Progress], None]) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    note = TextColumn("{task.fields[note]}")
-    columns = (TextColumn("step"), MofNCompleteColumn(), BarColumn(), note)
-    with Bar(*columns, console=console) as bar:
-        task = bar.add_task("", total=trainer.settings.total_steps, completed=trainer.step, note="")
-
-        def show(progress: Progress) -> None:
-            watch(progress)
-            bar.update(task, completed=progress.step, note=_describe(progress))
-
-        trainer.run(show)
-
-
-def _run_with_lines(trainer: Trainer, console: Console, watch: Callable[[Progress], None]) -> None:
-    def show(progress: Progress) -> None:
-        watch(progress)
-        if progress.step % _LINE_EVERY == 0 or progress.step == progress.total:
-            line = f"{progress.step}/{progress.total}  {_describe(progress)}"
-            console.print(line, highlight=False)
-
-    trainer.run(show)
-
-
-def _describe(progress: Progress) -> str:
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
-    hours, minutes = divmod(minutes, 60)
-    return (
-        f"loss {progress.loss:.4f}  {progress.slices_per_second:.2f} slices/s  "
-        f"{hours}:{minutes:02}:{seconds:02} left"
-    )
-
-
-def _plot(out: Path, console: Console) -> None:
+def draw_curve(out: Path, console: Console) -> None:
+    """Draw the curve of a run folder; say so, or why not."""
     from groundglass.errors import DatasetError, MissingExtraError
     from groundglass.training.curve import PICTURE, plot_curve
     from groundglass.training.loop import CURVE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from groundglass.studies.budget import Budget, StageBudget
 from groundglass.studies.calibrate import write_calibration
 from groundglass.studies.cases_figure import write_cases_figures
 from groundglass.studies.curves_figure import draw_curves
+from groundglass.studies.hardware import hardware
 from groundglass.studies.overlays_figure import write_overlays
 from groundglass.studies.phantom_index import SOURCE as PHANTOM
 from groundglass.studies.plan import RowPlan, begun_suffix
@@ -135,7 +135,7 @@ def _conditions(
         is_phantom=any(row.is_phantom for row in runs.rows),
         folds=f"{', '.join(map(str, folds))} of {budget.fold_count} patient-grouped folds",
         seeds=(request.seed,),
-        hardware=_trained_on(rows, request.device) + _hardware(request.device),
+        hardware=_trained_on(rows, request.device) + hardware(request.device),
         date=date.today().isoformat(),
         command=shlex.join(command),
         minutes=sum(row.minutes for row in rows),
@@ -195,20 +195,3 @@ def _trained_on(rows: Sequence[Row], device: str) -> str:
     """Said where networks were trained on another kind of device than the one that tests them."""
     others = {row.trained_on.split(":")[0] for row in rows} - {device.split(":")[0], ""}
     return f"trained on {', '.join(sorted(others))}, tested on " if others else ""
-
-
-def _hardware(device: str) -> str:
-    """What the numbers were made on, in words."""
-    import os
-
-    import torch
-
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(torch.device(device))
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
-        models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-        name = models[0] if models else name
-    return f"{os.cpu_count()} cores of {name}, torch {torch.__version__}"

@@ -33,12 +33,12 @@ from groundglass.training.curve import CURVE, LOOKS, append_curve, trim_curve, w
 from groundglass.training.device_samples import DeviceSamples
 from groundglass.training.early_stopping import ValidationWatch
 from groundglass.training.first_network import first_network
-from groundglass.training.optimizers import build_optimizer, mixes_precision
+from groundglass.training.optimizers import build_optimizer, learning_rate, mixes_precision
 from groundglass.training.predict import ScanPredictor, pooled_dice
 from groundglass.training.ranks import Ranks
 from groundglass.training.same_run import check_same_run
 from groundglass.training.samples import Samples
-from groundglass.training.settings import EarlyStopping, Phase, TrainSettings
+from groundglass.training.settings import EarlyStopping, TrainSettings
 from groundglass.training.step import TrainingStep
 
 log = logging.getLogger(__name__)
@@ -59,14 +59,6 @@ class Progress:
     loss: float
     slices_per_second: float
     seconds_left: float
-
-
-def learning_rate(phase: Phase, step: int) -> float:
-    """Linear warm-up, then a cosine from `lr` to `lr_end` within the phase."""
-    if step < phase.warmup:
-        return phase.lr * (step + 1) / phase.warmup
-    done = (step - phase.warmup) / max(1, phase.steps - phase.warmup)
-    return phase.lr_end + (phase.lr - phase.lr_end) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 class Trainer:

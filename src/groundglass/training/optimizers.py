@@ -1,22 +1,57 @@
-"""The optimizer a run asks for, and whether it computes in bfloat16."""
+"""The optimizer and the learning rate a run asks for, and whether it computes in bfloat16."""
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Literal, Protocol
 
 import torch
 from torch import nn
 
 from groundglass.training.hypergradient import HypergradientSGD
-from groundglass.training.settings import TrainSettings
+from groundglass.training.settings import OptimizerName
 
 
-def build_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+class OptimizerChoice(Protocol):
+    """The settings of a run that its optimizer depends on."""
+
+    @property
+    def optimizer(self) -> OptimizerName: ...
+    @property
+    def peak_lr(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def records_steps(self) -> bool: ...
+
+
+class Schedule(Protocol):
+    """A stretch of training: its steps, warm-up, and learning rate from peak to end."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def warmup(self) -> int: ...
+    @property
+    def lr(self) -> float: ...
+    @property
+    def lr_end(self) -> float: ...
+
+
+def learning_rate(schedule: Schedule, step: int) -> float:
+    """Linear warm-up, then a cosine from `lr` to `lr_end` within the schedule."""
+    if step < schedule.warmup:
+        return schedule.lr * (step + 1) / schedule.warmup
+    done = (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)
+    return schedule.lr_end + (schedule.lr - schedule.lr_end) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def build_optimizer(network: nn.Module, settings: OptimizerChoice) -> torch.optim.Optimizer:
     """AdamW (default), Adam, SGD with momentum 0.9, or SGD whose rate Adam learns.
 
     All but the last take their learning rate from the schedule; the last multiplies it.
     """
-    lr, decay = settings.phases[0].lr, settings.weight_decay
+    lr, decay = settings.peak_lr, settings.weight_decay
     if settings.optimizer == "sgd":
         return torch.optim.SGD(network.parameters(), lr=lr, momentum=0.9, weight_decay=decay)
     if settings.optimizer == "sgd-hypergradient":

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from groundglass.errors import SettingsError
-from groundglass.training.settings import TrainSettings
 
 MAY_CHANGE = frozenset(
     {
@@ -30,23 +31,31 @@ FILES_READ_ONCE = frozenset({"encoder_weights"})
 """Their paths may differ too, but a run began with such a file or it did not."""
 
 
-def check_same_run(stored: dict[str, Any], settings: TrainSettings, folder: Path) -> None:
-    """Compare the settings of a checkpoint in `folder` with those of now.
+def check_same_run(
+    stored: dict[str, Any],
+    settings: BaseModel,
+    folder: Path,
+    *,
+    may_change: frozenset[str] = MAY_CHANGE,
+) -> None:
+    """Compare the settings of a checkpoint in `folder` with those of now, of the same kind.
 
     Raises: SettingsError naming all that differ and must not.
     """
     now = settings.model_dump(mode="json")
-    known = {name: value for name, value in stored.items() if name in TrainSettings.model_fields}
-    stored = TrainSettings.model_validate(known).model_dump(mode="json")  # newer names: defaults
+    kind = type(settings)
+    known = {name: value for name, value in stored.items() if name in kind.model_fields}
+    stored = kind.model_validate(known).model_dump(mode="json")  # newer names: defaults
     changed = sorted(
         name
         for name in now
-        if name not in MAY_CHANGE and _compared(name, stored[name]) != _compared(name, now[name])
+        if name not in may_change
+        and _compared(name, stored.get(name)) != _compared(name, now[name])
     )
     if changed:
         raise SettingsError(
             f"{folder} holds a run with other {', '.join(changed)}",
-            expected=f"the same settings as before, but for {', '.join(sorted(MAY_CHANGE))}",
+            expected=f"the same settings as before, but for {', '.join(sorted(may_change))}",
             remedy="Choose another output folder, or delete this one to begin again",
         )
 

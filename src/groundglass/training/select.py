@@ -74,7 +74,7 @@ def select_scans(settings: TrainSettings) -> Selection:
         loaded = list(pool.map(lambda row: load_prepared(folder, row), kept))
     stop = settings.early_stopping
     train: list[PreparedScan] = []
-    fold = _fold(settings, rows)
+    fold = None if settings.folds is None else chosen_fold(settings.folds, settings.fold, rows)
     for row, scan in zip(kept, loaded, strict=True):
         trained = np.arange(row.slices) if fold is None else fold.train_slices(row)
         tested = np.arange(0) if fold is None else fold.test_slices(row)
@@ -100,21 +100,24 @@ def select_scans(settings: TrainSettings) -> Selection:
     return Selection([scan for scan in train if scan.row.group not in groups], validation, held_out)
 
 
-def _fold(settings: TrainSettings, rows: Sequence[IndexRow]) -> Fold | None:
-    if settings.folds is None:
-        return None
-    folds = read_folds(Path(settings.folds))
+def chosen_fold(path: str, number: int, rows: Sequence[IndexRow]) -> Fold:
+    """A fold of a folds file made from the index of these rows.
+
+    Raises: SettingsError where it is not there; DatasetError where the folds are of another index
+    or part a patient that they promise to keep whole.
+    """
+    folds = read_folds(Path(path))
     checks = folds.check(rows)
-    if settings.fold >= len(folds.folds):
+    if number >= len(folds.folds):
         raise SettingsError(
-            f"fold is {settings.fold} and {settings.folds} has {len(folds.folds)}",
+            f"fold is {number} and {path} has {len(folds.folds)}",
             expected=f"0 to {len(folds.folds) - 1}",
         )
-    shared = checks[settings.fold].shared_groups
+    shared = checks[number].shared_groups
     if folds.protocol == "patients" and shared:
         raise DatasetError(
-            f"fold {settings.fold} of {settings.folds} has {', '.join(shared)} on both sides",
+            f"fold {number} of {path} has {', '.join(shared)} on both sides",
             expected="patients kept whole",
             remedy="The index changed since: make the folds anew with groundglass folds",
         )
-    return folds.folds[settings.fold]
+    return folds.folds[number]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from groundglass.catalog import check_encoder_weights
 from groundglass.errors import SettingsError
+from groundglass.training.run_file import read_run_file
+
+OptimizerName = Literal["adamw", "adam", "sgd", "sgd-hypergradient"]
 
 _RECORDABLE = ("adamw", "adam")
 """Optimizers that can keep their rate and state on a GPU."""
@@ -98,7 +100,7 @@ class TrainSettings(_Frozen):
     soft_targets: str | None = None
     soft_weight: float = Field(default=0.5, ge=0, le=1)
     lesion_free_share: float = Field(default=0.3, ge=0, le=1)
-    optimizer: Literal["adamw", "adam", "sgd", "sgd-hypergradient"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     weight_decay: float = Field(default=1e-4, ge=0)
     ema: float = Field(default=0.995, ge=0, lt=1)
     phases: tuple[Phase, ...] = Field(min_length=1)
@@ -152,6 +154,11 @@ class TrainSettings(_Frozen):
         return self.cuda_graph is True or (self.cuda_graph == "auto" and can)
 
     @property
+    def peak_lr(self) -> float:
+        """What an optimizer begins with, before the schedule."""
+        return self.phases[0].lr
+
+    @property
     def total_steps(self) -> int:
         return sum(phase.steps for phase in self.phases)
 
@@ -170,17 +177,4 @@ class TrainSettings(_Frozen):
 
         Raises: SettingsError naming each wrong field.
         """
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise SettingsError(f"run file {path} cannot be read: {error}") from error
-        if not isinstance(values, dict):
-            raise SettingsError(f"run file {path} holds no settings", expected="YAML key: value")
-        try:
-            return cls.model_validate({**values, **(overrides or {})})
-        except ValidationError as error:
-            wrong = "; ".join(
-                ": ".join([*filter(None, [".".join(map(str, item["loc"]))]), item["msg"]])
-                for item in error.errors()
-            )
-            raise SettingsError(f"run file {path} is not valid: {wrong}") from error
+        return read_run_file(cls, path, overrides)

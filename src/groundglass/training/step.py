@@ -10,6 +10,7 @@ from torch import nn
 
 from groundglass.networks.side_outputs import SideOutputs
 from groundglass.training.ranks import Ranks
+from groundglass.training.running_average import RunningAverage
 
 _WARM_UP = 3
 """Plain steps before one is recorded: libraries choose their algorithms and take memory then."""
@@ -41,18 +42,10 @@ class TrainingStep:
         graph: bool = False,
     ) -> None:
         self.network = network
-        state = network.state_dict()
-        self.average = {name: value.detach().clone() for name, value in state.items()}
-        self._pairs = {
-            floating: [
-                (self.average[name], value)
-                for name, value in state.items()
-                if value.dtype.is_floating_point is floating
-            ]
-            for floating in (True, False)
-        }
+        self._running = RunningAverage(network, ema)
+        self.average = self._running.values
         self._optimizer, self._loss = optimizer, loss
-        self._ema, self._mixed = ema, mixed
+        self._mixed = mixed
         self._sides = bool(getattr(network, "has_side_outputs", False))
         device = next(network.parameters()).device
         together = ranks or Ranks()
@@ -70,8 +63,7 @@ class TrainingStep:
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
-        # Short at first, so that the average does not lag the start.
-        keep = min(self._ema, (1 + step) / (10 + step))
+        keep = self._running.kept_share(step)
         self.network.train()
         if self._recorder is None:
             return self._compute(x, y, keep)
@@ -93,18 +85,8 @@ class TrainingStep:
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self._optimizer.step()
-        self._update_average(keep)
+        self._running.update(keep)
         return loss.detach()
-
-    @torch.no_grad()
-    def _update_average(self, keep: float | torch.Tensor) -> None:
-        # All at once: one by one they would be hundreds of kernels. Optimizers do the same.
-        averages, values = (list(part) for part in zip(*self._pairs[True], strict=True))
-        moved = torch._foreach_sub(values, averages)  # pyright: ignore[reportPrivateImportUsage]
-        torch._foreach_mul_(moved, 1 - keep)  # pyright: ignore[reportPrivateImportUsage]
-        torch._foreach_add_(averages, moved)  # pyright: ignore[reportPrivateImportUsage]
-        for counter, value in self._pairs[False]:
-            counter.copy_(value)
 
 
 class _Recorder:
