@@ -99,6 +99,42 @@ def test_channel_attention_is_eq_1_to_3_with_the_recalibrated_map_written_out() 
     assert expected.shape == (2, 6, 1, 1)
 
 
+def pass_on(conv: nn.Conv2d, *, channel: int = 0) -> None:
+    """The first map out is the given one in, all others are 0."""
+    with torch.no_grad():
+        conv.weight.zero_()
+        conv.bias.zero_()
+        conv.weight[0, channel, conv.kernel_size[0] // 2, conv.kernel_size[1] // 2] = 1.0
+
+
+def test_pixel_attention_by_hand() -> None:
+    """2 is kept to 0.881 of itself and then counts 0.853; -1 passes no ReLU: one half twice."""
+    attention = PixelAttention(1)
+    for conv in (attention.recalibrate, attention.generalize):
+        pass_on(conv[0])
+        pass_on(conv[2])
+    with torch.no_grad():
+        found = attention(torch.tensor([2.0, -1.0]).reshape(1, 1, 1, 2))
+    torch.testing.assert_close(
+        found.flatten(), torch.tensor([0.8534, 0.5]), atol=1e-4, rtol=0
+    )  # sigmoid(2 sigmoid(2)), sigmoid(relu(-1 / 2))
+
+
+def test_spatial_attention_by_hand() -> None:
+    """Described by its first channel, recalibrated in all, described again by its second."""
+    attention = SpatialAttention(2)
+    pass_on(attention.describe)
+    pass_on(attention.recalibrate[0])
+    pass_on(attention.recalibrate[2])
+    pass_on(attention.describe_again, channel=1)
+    attention.generalize = nn.Identity()
+    x = torch.tensor([[2.0, -1.0], [10.0, 6.0]]).reshape(1, 2, 1, 2)
+    with torch.no_grad():
+        found = attention(x)
+    assert found.shape == (1, 1, 1, 2)
+    torch.testing.assert_close(found.flatten(), torch.tensor([8.808, 3.0]), atol=1e-3, rtol=0)
+
+
 def test_pixel_attention_sees_one_pixel() -> None:
     x = torch.randn(1, 16, 5, 5, requires_grad=True)
     attention = PixelAttention(16)(x)

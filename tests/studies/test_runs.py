@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from groundglass.datasets.folds import patient_folds
+from groundglass.datasets.index import load_prepared, read_index, save_prepared, write_index
 from groundglass.studies import runs as module
+from groundglass.studies.budget import Budget
 from groundglass.studies.runs import LUNGS_FOR_TRAINING, StudyRuns
 from groundglass.training.checkpoint import RESULT_NAME, load_state
 from groundglass.training.maps import load_map
@@ -85,3 +90,28 @@ def test_lungs_of_a_reduced_test_scan_lie_on_its_slices(runs: StudyRuns) -> None
     np.testing.assert_array_equal(found, load_map(folder, scan))
     with np.load(folder / f"{scan.row.scan_id}.npz") as stored:
         assert stored["values"].shape[0] == scan.row.slices
+
+
+def test_folds_are_of_the_whole_index_and_scans_without_drawn_lesions_on_no_side(
+    phantom_index: Path, small: Budget, tmp_path: Path
+) -> None:
+    """So that one fold map serves a study of lesions and one of labels; as in MosMedData."""
+    rows = read_index(phantom_index)
+    unknown = {"lesion_voxels": 0, "diagnosis": "findings", "severity": "mild", "grade": "CT-1"}
+    for number in range(2):
+        scan = load_prepared(phantom_index, rows[number + 1])
+        name = f"undrawn_{number}"
+        row = replace(scan.row, scan_id=name, patient_id=name, group=name, file=f"{name}.npz")
+        row = replace(row, **unknown, lesions_by="none")
+        rows.append(
+            save_prepared(tmp_path, replace(scan, row=row, lesions=np.zeros_like(scan.lesions)))
+        )
+    for row in rows[:-2]:
+        shutil.copy(phantom_index / row.file, tmp_path)
+    write_index(tmp_path, rows)
+    runs = StudyRuns(tmp_path, tmp_path / "work", small, threads=1, tell=lambda text: None)
+    split = runs.split("patients", 0)
+    assert runs.folds(split) == patient_folds(rows, count=2, seed=0)
+    run = runs.direct("bu", split)
+    known = {scan.row.scan_id for scan in runs.test_scans(split)} | trained_on(run.folder)
+    assert known == {row.scan_id for row in rows[:-2]}

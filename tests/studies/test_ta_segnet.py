@@ -208,6 +208,14 @@ def test_the_data_are_said_plainly(table: int, sources: dict[str, int], words: s
     assert all(f"{count} scans of {name}" in notice for name, count in sources.items())
 
 
+def test_lesion_free_scans_of_the_same_set_are_counted_apart() -> None:
+    notice = data_notice(STUDY, 2, {"mosmed": 304}, lesion_free=254)
+    assert (
+        "Made on 304 scans of mosmed, 254 of them lesion-free and in no test figure; the" in notice
+    )
+    assert "too" not in notice
+
+
 def test_the_other_study_has_no_notice() -> None:
     assert data_notice(find_study("chs-net"), 2, {"mosmed": 50}) == ""
 

@@ -113,10 +113,12 @@ def find_study(name: str) -> Study:
     return STUDIES[name]
 
 
-def data_notice(study: Study, table: int, sources: Mapping[str, int]) -> str:
+def data_notice(
+    study: Study, table: int, sources: Mapping[str, int], *, lesion_free: int = 0
+) -> str:
     """Which scans a table was made on, beside what the paper's was made on; "" where untold.
 
-    `sources`: source -> number of scans, as an index has them.
+    `sources`: source -> number of scans, as an index has them; `lesion_free`: how many of all.
     """
     wanted = study.data.get(table)
     if wanted is None:
@@ -124,6 +126,8 @@ def data_notice(study: Study, table: int, sources: Mapping[str, int]) -> str:
     used = ", ".join(f"{count} scans of {name}" for name, count in sorted(sources.items()))
     numeral = ("I", "II", "III", "IV", "V")[table - 1]
     theirs = f"the paper's Table {numeral} was made on {wanted.name}"
+    if set(sources) == {wanted.source} and lesion_free:
+        return f"Made on {used}, {lesion_free} of them lesion-free and in no test figure; {theirs}."
     if set(sources) == {wanted.source}:
         return f"Made on {used}; {theirs}, too."
     if wanted.source in sources:

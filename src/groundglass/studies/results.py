@@ -141,7 +141,12 @@ def _conditions(
         minutes=sum(row.minutes for row in rows),
         notes=(_spend(study, budget, request.table), *study.notes),
         study=study.name,
-        notice=data_notice(study, request.table, sources),
+        notice=data_notice(
+            study,
+            request.table,
+            sources,
+            lesion_free=sum(row.is_healthy for row in runs.rows),
+        ),
     )
 
 

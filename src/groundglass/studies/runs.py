@@ -55,18 +55,19 @@ class StudyRuns:
         self.budget = budget
         self.seed = seed
         self._device, self._threads, self._tell = device, threads, tell
-        self.rows = [row for row in read_index(index) if has_masks(row, "lesions")]
+        self._indexed = read_index(index)
+        self.rows = [row for row in self._indexed if has_masks(row, "lesions")]
         if not any(not row.is_healthy for row in self.rows):
             raise DatasetError(f"{index} has no scan with lesions", expected="a prepared data set")
 
     def split(self, protocol: Protocol, fold: int) -> Split:
-        """A split of the study; its folds file is written when first asked for."""
+        """A split of the whole index; its folds file is written when first asked for."""
         path = self.folder / f"folds-{protocol}.json"
         if not path.exists():
             made = (
-                patient_folds(self.rows, count=self.budget.fold_count, seed=self.seed)
+                patient_folds(self._indexed, count=self.budget.fold_count, seed=self.seed)
                 if protocol == "patients"
-                else slice_split(self.rows, seed=self.seed)
+                else slice_split(self._indexed, seed=self.seed)
             )
             made.save(path)
         return Split(protocol, fold, path)
