@@ -42,7 +42,7 @@ def test_headings(sources: tuple[str, ...], words: str) -> None:
 def test_a_table_from_any_phantoms_says_so_in_its_page(
     source: str, is_phantom: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "_hardware", lambda device: "2 cores")
+    monkeypatch.setattr(results, "hardware", lambda device: "2 cores")
     request = StudyRequest(
         study=find_study("ta-segnet"),
         table=1,
