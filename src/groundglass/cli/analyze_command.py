@@ -32,14 +32,14 @@ def analyze(
         str | None,
         typer.Option(
             help="Lesion network: chs-net, ta-segnet, or any weights by name or folder; left out, "
-            "that of --weights, or the default",
+            "that of --weights; without it ta-segnet",
             show_default=False,
         ),
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
-            help="Weights by name or folder, for lungs and lesions; left out, chs-net",
+            help="Weights by name or folder, for lungs and lesions; left out, chs-net for lungs",
             show_default=False,
         ),
     ] = None,
