@@ -14,6 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from groundglass.cli.analyze_command import load_cascade
 from groundglass.findings import findings_schema
 from groundglass.outputs.result_folder import is_complete
 from groundglass.phantom.chest import Phantom
@@ -57,6 +58,17 @@ class TestLesionModel:
         assert weights["lesion_model"]["version"] == "7"
         assert weights["sha256"]["lesions"] == alone.stage("lesions").onnx.sha256
         assert "lesion-rule" in (tmp_path / "out" / "report.html").read_text()
+
+    @pytest.mark.parametrize(
+        ("weights", "lesion_model", "used"),
+        [(None, None, "ta-segnet"), (None, "chs-net", "chs-net"), ("chs-net", None, "chs-net")],
+    )
+    def test_which_shipped_one_is_taken(
+        self, weights: str | None, lesion_model: str | None, used: str
+    ) -> None:
+        cascade = load_cascade(weights, lesion_model, engine="onnx", device="cpu")
+        names = {stage: one.manifest.name for stage, one in cascade.weights.items()}
+        assert names == {"lungs": "chs-net", "lesions": used}
 
     def test_an_unknown_one(
         self, analyze: Groundglass, scans: tuple[Path, Path], tmp_path: Path
