@@ -21,6 +21,8 @@ def test_by_hand() -> None:
     assert choose_slices(lungs(20, 4, 15), 4).tolist() == [5, 8, 11, 14]  # of 12, the middle of 3
     assert choose_slices(lungs(20, 4, 15), 4, offset=0.0).tolist() == [4, 7, 10, 13]
     assert choose_slices(lungs(20, 4, 15), 4, offset=0.99).tolist() == [6, 9, 12, 15]
+    assert choose_slices(lungs(20, 4, 15), 4, offset=np.nextafter(1, 0)).tolist() == [6, 9, 12, 15]
+    assert choose_slices(lungs(3, 0, 2), 2, offset=np.nextafter(1, 0)).tolist() == [1, 2]
     assert choose_slices(lungs(20, 4, 15), 1).tolist() == [10]
     assert choose_slices(lungs(20, 4, 15), 12).tolist() == list(range(4, 16))
     assert choose_slices(lungs(20, 4, 15), 64).tolist() == list(range(4, 16))

@@ -96,4 +96,9 @@ def choose_slices(has_lung: np.ndarray, most: int, *, offset: float = 0.5) -> np
     count = last - first + 1
     if count <= most:
         return np.arange(first, last + 1)
-    return first + np.floor((np.arange(most) + offset) * (count / most)).astype(np.intp)
+    part = np.arange(most)
+    found = np.floor((part + offset) * (count / most)).astype(np.intp)
+    # An offset next to 1 is rounded up to 1 when the index is added: out of its part, which ends
+    # before ceil((part + 1) count / most), and at the end out of the scan.
+    ends = -(-(part + 1) * count // most)
+    return first + np.minimum(found, ends - 1)
