@@ -1,4 +1,4 @@
-"""What a learned classifier says of one scan: two answers, what carried them, or why it abstains."""
+"""A learned classifier's word on one scan: two answers, what carried them, or why it abstains."""
 
 from __future__ import annotations
 
