@@ -33,7 +33,7 @@ def test_rows_hold_figures_or_the_error(tmp_path: Path, case) -> None:
 
 def test_first_columns_are_pinned() -> None:
     assert list(COLUMNS)[:4] == ["scan_id", "input", "status", "error"]
-    assert len(COLUMNS) == 27
+    assert len(COLUMNS) == 35
     assert all(COLUMNS.values())
 
 

@@ -30,24 +30,27 @@ _ROUNDING = 1e-5
 PHANTOM_NOTE = "It learned from made-up scans (phantoms), so it says nothing about patients."
 
 
-def is_phantom_trained(classification: ScanClassification) -> bool:
-    """Whether the classifier learned from made-up scans, as far as it says what it learned from."""
-    return "phantom" in classification.trained_on.lower()
-
-
 def with_learned(
     findings: Findings,
     classification: ScanClassification,
     *,
+    is_phantom_trained: bool = False,
     settings: MeasureSettings | None = None,
 ) -> Findings:
     """Findings with route 2 and the comparison; a difference or an abstention is a warning too.
 
+    `is_phantom_trained`: the classifier learned from made-up scans; taken to be so, too, where
+    `trained_on` names phantoms.
     Raises: GeometryError where slices or weights do not fit the scan, WeightsError where the
     classifier's numbers are none.
     """
     settings = settings or MeasureSettings()
-    learned = learned_route(classification, findings.profile, settings)
+    learned = learned_route(
+        classification,
+        findings.profile,
+        is_phantom_trained=is_phantom_trained or "phantom" in classification.trained_on.lower(),
+        settings=settings,
+    )
     agreement = compare_routes(findings.routes.measured, learned)
     new = []
     if learned.answer is None:
@@ -65,7 +68,11 @@ def with_learned(
 
 
 def learned_route(
-    classification: ScanClassification, profile: SliceProfile, settings: MeasureSettings
+    classification: ScanClassification,
+    profile: SliceProfile,
+    *,
+    is_phantom_trained: bool,
+    settings: MeasureSettings,
 ) -> LearnedRoute:
     """The route's part of the findings. `profile`: of the scan that was classified."""
     _check(classification, len(profile.index))
@@ -83,7 +90,7 @@ def learned_route(
         version=classification.version,
         license=classification.license,
         trained_on=classification.trained_on,
-        is_phantom_trained=is_phantom_trained(classification),
+        is_phantom_trained=is_phantom_trained,
         slices_read=len(classification.slices),
         statement="",
         definition=DEFINITION,
