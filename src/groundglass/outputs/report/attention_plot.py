@@ -11,7 +11,7 @@ from groundglass.classification import ScanClassification
 from groundglass.outputs.report.charts import Tick, position_ticks, scale_to
 from groundglass.outputs.report.scene import Scene
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT = 760, 330, 58, 12
+_WIDTH, _HEIGHT, _LEFT, _RIGHT = 1040, 330, 52, 12
 _SHARE_PANEL, _WEIGHT_PANEL = (22, 92), (132, 284)
 """Top and bottom of the two panels."""
 

@@ -82,7 +82,7 @@ def _learned_cells(route: LearnedRoute) -> dict[str, str]:
     cells = {
         "Answer": _answer(route),
         "Figures": _RECORD,
-        "Borders": f"findings: {_rule(findings)} Severe: {_rule(severe)}",
+        "Borders": _thresholds(findings, severe),
         "How sure": _NOTHING,
         "Not used, because": " ".join(route.abstained),
         "To bear in mind": PHANTOM_NOTE if route.is_phantom_trained else "",
@@ -109,9 +109,17 @@ def _answer(route: LearnedRoute) -> str:
     return f"class {route.answer} of made-up scans" if route.is_phantom_trained else route.answer
 
 
-def _rule(head: HeadFindings) -> str:
-    rule = head.threshold_rule.strip().rstrip(".")
-    return f"yes from {chance_text(head.threshold)}" + (f" ({rule})." if rule else ".")
+def _thresholds(findings: HeadFindings, severe: HeadFindings) -> str:
+    """Both thresholds and how they were chosen, once where it is the same of both."""
+    rules = [head.threshold_rule.strip().rstrip(".") for head in (findings, severe)]
+    texts = [
+        f"findings from {chance_text(findings.threshold)}",
+        f"severe from {chance_text(severe.threshold)}",
+    ]
+    if rules[0] == rules[1]:
+        return ", ".join(texts) + (f" (both: {rules[0]})" if rules[0] else "")
+    pairs = zip(texts, rules, strict=True)
+    return "; ".join(f"{text} ({rule})" if rule else text for text, rule in pairs)
 
 
 def _calibration(heads: list[tuple[str, HeadFindings]]) -> str:
