@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from groundglass.cli.load_classifier import load_classifier
+
 if TYPE_CHECKING:
     from groundglass.outputs.cohort import CohortRow
     from groundglass.pipeline.analyze import Analysis, AnalyzeOptions
@@ -151,24 +153,6 @@ def load_cascade(
         engine=engine,
         device=device,
         settings=settings,
-    )
-
-
-def load_classifier(
-    name: str | None = None, *, engine: str, device: str
-) -> LoadedClassifier | None:
-    """The classifier by name or folder, on the engine and device asked for; None without a name."""
-    if name is None:
-        return None
-    from groundglass.pipeline.classify import LoadedClassifier
-    from groundglass.predictor.scan_classifier import ScanClassifier
-    from groundglass.weights.store import find_classifier_weights
-
-    weights = find_classifier_weights(name)
-    return LoadedClassifier(
-        ScanClassifier(weights, engine=engine, device=device),
-        weights.sha256,
-        is_phantom_trained=weights.manifest.phantoms,
     )
 
 
