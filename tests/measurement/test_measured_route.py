@@ -18,12 +18,18 @@ from groundglass.measurement.measured_route import (
 
 
 def route(
-    share: float, between: tuple[float, float] | None, *, not_reliable: tuple[str, ...] = ()
+    share: float,
+    between: tuple[float, float] | None,
+    *,
+    not_reliable: tuple[str, ...] = (),
+    is_calibrated: bool = True,
 ) -> MeasuredRoute:
     known = None
     if between is not None:
         known = Uncertainty.model_construct(
-            involvement_low_percent=between[0], involvement_high_percent=between[1]
+            involvement_low_percent=between[0],
+            involvement_high_percent=between[1],
+            is_calibrated=is_calibrated,
         )
     lesions = LesionFindings.model_construct(involvement_percent=share, uncertainty=known)
     return measured_route(
@@ -88,6 +94,12 @@ def test_statements() -> None:
     )
     assert route(20.0, (12.0, 27.5)).statement.endswith("the range reaches into severe.")
     assert "nothing is known of its range" in route(20.0, None).statement
+
+
+def test_a_range_that_is_not_calibrated_is_too_narrow() -> None:
+    assert route(5.0, (3.0, 6.0)).caveats == []
+    (caveat,) = route(5.0, (3.0, 6.0), is_calibrated=False).caveats
+    assert "too narrow" in caveat
 
 
 def test_a_share_that_is_not_reliable_gives_no_answer() -> None:

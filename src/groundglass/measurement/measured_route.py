@@ -9,6 +9,8 @@ from groundglass.measurement.severity import SEVERE_FROM_PERCENT, grade_mosmed
 ANSWERS: tuple[Answer, ...] = ("normal", "mild", "severe")
 """From the lightest to the heaviest."""
 
+_NARROW = "The lesion probabilities are not calibrated, so take the range as too narrow."
+
 
 def class_of_share(involvement_percent: float, noise_floor_percent: float) -> Answer:
     """The paper's class of a share of both lungs: CT-0, CT-1, and CT-2 to CT-4."""
@@ -28,6 +30,8 @@ def measured_route(
     between = None
     if known is not None:
         between = (known.involvement_low_percent, known.involvement_high_percent)
+        if not known.is_calibrated:
+            caveats = [*caveats, _NARROW]
     low, high = between or (share, share)
     ends = [ANSWERS.index(class_of_share(end, noise_floor_percent)) for end in (low, high)]
     touched = list(ANSWERS[ends[0] : ends[1] + 1])
