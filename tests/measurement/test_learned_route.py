@@ -154,7 +154,9 @@ def test_statements_say_what_is_calibrated(mild: Findings) -> None:
         "The learned head says mild: findings 0.90 (yes from 0.50), severe 0.20 (yes from 0.50)."
     )
     rough = made_head(0.2, (0.1, 0.5, 0.3, 0.1), is_calibrated=False)
-    assert "not calibrated" in said(severity=rough)
+    assert "; severe not calibrated: higher ranks" in said(severity=rough)
+    both = said(severity=rough, diagnosis=replace(rough, probability=0.9))
+    assert "; findings and severe not calibrated: " in both
     # Of a normal scan severity is not asked, so it does not matter that it is not calibrated.
     normal = made_head(0.1, (0.1, 0.5, 0.3, 0.1))
     text = said(diagnosis=normal, severity=rough)

@@ -192,14 +192,14 @@ def _statement(route: LearnedRoute) -> str:
     note = f" {PHANTOM_NOTE}" if route.is_phantom_trained else ""
     if route.answer is None:
         return f"The learned head abstains. {' '.join(route.abstained)}{note}"
-    findings, severe = route.diagnosis, route.severity
-    text = f"The learned head says {route.answer}: findings {_against(findings)}"
-    calibrated = findings.is_calibrated
+    heads = {"findings": route.diagnosis}
     if route.answer != "normal":
-        text += f", severe {_against(severe)}"
-        calibrated = calibrated and severe.is_calibrated
-    if not calibrated:
-        text += "; not calibrated, so these rank scans and are no chances"
+        heads["severe"] = route.severity
+    figures = ", ".join(f"{name} {_against(head)}" for name, head in heads.items())
+    text = f"The learned head says {route.answer}: {figures}"
+    rough = [name for name, head in heads.items() if not head.is_calibrated]
+    if rough:
+        text += f"; {' and '.join(rough)} not calibrated: higher ranks a scan above others, no more"
     return f"{text}.{note}"
 
 
