@@ -276,6 +276,10 @@ class TestMaps:
         assert quarters[1] > 80
         assert max(quarters[0], quarters[2], quarters[3]) < 20
         assert [layer.kind for layer in picture.layers] == ["outline"]
+        image = pixels(picture)
+        rows, columns = image.shape[0] // 2, image.shape[1] // 2
+        red, green, blue = np.median(image[:rows, columns:], axis=(0, 1))
+        assert min(red, green) > blue + 60  # the strongest place is yellow
 
     def test_what_is_colored_beyond_the_lungs_is_shown(self, case, mild: Findings) -> None:
         scene = Scene.build(inputs_of(case, mild, None))
