@@ -17,6 +17,8 @@ from PIL import Image
 from groundglass.outputs.report.scene import Scene, dice
 
 _JPEG_QUALITY = 85
+_FEWEST_SLICES, _LEAST_MM = 8, 20.0
+"""Below these a coronal or sagittal view is a stripe that shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,14 @@ def draw_axial(scene: Scene, d: int, *, longest: int) -> Picture:
     alt = f"Axial {where}: {detail.replace(chr(0xA0), ' ')}; lesions and lungs outlined."
     letters = ("R", "L", "A", "P")
     return _picture(scene, view, longest, letters, (where.capitalize(), detail, alt))
+
+
+def draw_planes(scene: Scene, *, longest: int) -> list[Picture]:
+    """The coronal and the sagittal plane with most lesion; none where they would be stripes."""
+    slices = scene.box[0].stop - scene.box[0].start
+    if slices < _FEWEST_SLICES or slices * scene.axial.spacing_mm[0] < _LEAST_MM:
+        return []
+    return [draw_coronal(scene, longest=longest), draw_sagittal(scene, longest=longest)]
 
 
 def draw_coronal(scene: Scene, *, longest: int) -> Picture:
