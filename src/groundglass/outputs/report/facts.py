@@ -1,8 +1,9 @@
-"""What both forms of the report, HTML and PDF, say about scan, checks and window."""
+"""What both forms of the report, HTML and PDF, say about scan, checks, window and reference."""
 
 from __future__ import annotations
 
 from groundglass.findings import Findings, QualityCheck
+from groundglass.outputs.report.scene import Scene, pooled_dice
 
 
 def check_rows(findings: Findings) -> list[dict[str, str]]:
@@ -52,3 +53,12 @@ def window_text(findings: Findings) -> str:
         span = f"{low:g} to {high:g} HU".replace("-", "\u2212")
         return f"8-bit intensities as they are, window {span}."
     return "8-bit intensities as they are; their window is not known."
+
+
+def agreement_rows(scene: Scene) -> list[tuple[str, str]]:
+    """Name and Dice of each reference."""
+    rows = []
+    for name, mask in scene.reference.items():
+        value = pooled_dice(scene.lungs if name == "lungs" else scene.lesions, mask)
+        rows.append((name, "both empty" if value is None else f"{value:.3f}"))
+    return rows

@@ -9,7 +9,7 @@ import jinja2
 
 from groundglass.errors import OutputError
 from groundglass.outputs.report.charts import percent_text, plot_profile, zone_tiles
-from groundglass.outputs.report.facts import check_rows, scan_rows, window_text
+from groundglass.outputs.report.facts import agreement_rows, check_rows, scan_rows, window_text
 from groundglass.outputs.report.inputs import ReportInputs
 from groundglass.outputs.report.lesion_table import (
     certainty_sentences,
@@ -19,12 +19,7 @@ from groundglass.outputs.report.lesion_table import (
 )
 from groundglass.outputs.report.pictures import draw_axial, draw_planes
 from groundglass.outputs.report.provenance import provenance_groups
-from groundglass.outputs.report.scene import (
-    Scene,
-    choose_even,
-    choose_most_involved,
-    pooled_dice,
-)
+from groundglass.outputs.report.scene import Scene, choose_even, choose_most_involved
 
 _MOST, _EVEN = 6, 12
 _LARGE_PX, _SMALL_PX = 520, 380
@@ -68,7 +63,7 @@ def render_report(inputs: ReportInputs) -> str:
         "checks": check_rows(findings),
         "groups": provenance_groups(inputs.provenance),
         "has_reference": bool(scene.reference),
-        "agreement": _agreement(scene),
+        "agreement": agreement_rows(scene),
         "scan_rows": scan_rows(findings),
         "window_text": window_text(findings),
         "lesion_rows": lesion_rows(scene, findings),
@@ -89,11 +84,3 @@ def _environment() -> jinja2.Environment:
     environment.filters["percent"] = percent_text
     environment.filters["ml"] = ml_text
     return environment
-
-
-def _agreement(scene: Scene) -> list[tuple[str, str]]:
-    rows = []
-    for name, mask in scene.reference.items():
-        value = pooled_dice(scene.lungs if name == "lungs" else scene.lesions, mask)
-        rows.append((name, "both empty" if value is None else f"{value:.3f}"))
-    return rows
