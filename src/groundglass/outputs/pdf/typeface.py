@@ -7,16 +7,17 @@ would need shaping, is written as code points: ugly, but no empty box and no nam
 
 from __future__ import annotations
 
+import io
 import unicodedata
 from functools import cache
-from importlib.resources import files
 from typing import cast
 
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont, TTFontFace
 
+from groundglass.outputs.fonts import font_bytes
+
 REGULAR, BOLD = "GroundglassSans", "GroundglassSans-Bold"
-_FILES = {REGULAR: "DejaVuSansCondensed.ttf", BOLD: "DejaVuSansCondensed-Bold.ttf"}
 _HIGHEST = 0xFFFF  # ReportLab's text maps hold no more
 
 
@@ -24,9 +25,8 @@ _HIGHEST = 0xFFFF  # ReportLab's text maps hold no more
 def register_typeface() -> frozenset[str]:
     """Make both weights known to ReportLab; gives the characters that both can show."""
     covered: set[int] | None = None
-    for name, file in _FILES.items():
-        with (files("groundglass.outputs.pdf") / "fonts" / file).open("rb") as stream:
-            font = TTFont(name, stream)
+    for name in (REGULAR, BOLD):
+        font = TTFont(name, io.BytesIO(font_bytes(bold=name == BOLD)))
         pdfmetrics.registerFont(font)
         known = set(cast(TTFontFace, font.face).charToGlyph)
         covered = known if covered is None else covered & known

@@ -154,20 +154,27 @@ def _picture(
 
 def contour_path(mask: np.ndarray, size: tuple[int, int]) -> str:
     """SVG path around a (H, W) mask scaled to `size` (width, height); '' where it is empty."""
+    parts = []
+    for points in smooth_contours(mask, size):
+        steps = "L".join(f"{x}.5 {y}.5" for x, y in points)
+        parts.append(f"M{steps}Z")
+    return "".join(parts)
+
+
+def smooth_contours(mask: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
+    """Closed lines around a (H, W) mask scaled to `size` (width, height), holes too.
+
+    Shape: each (N, 2) of x, y in pixels of that size.
+    """
     if not mask.any():
-        return ""
+        return []
     smooth = cv2.resize(
         np.ascontiguousarray(mask, dtype=np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR
     )
     contours, _ = cv2.findContours(
         (smooth >= 128).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
     )
-    parts = []
-    for contour in contours:
-        points = cv2.approxPolyDP(contour, 0.6, closed=True)[:, 0, :]
-        steps = "L".join(f"{x}.5 {y}.5" for x, y in points)
-        parts.append(f"M{steps}Z")
-    return "".join(parts)
+    return [cv2.approxPolyDP(contour, 0.6, closed=True)[:, 0, :] for contour in contours]
 
 
 def _jpeg_uri(image: np.ndarray) -> str:
