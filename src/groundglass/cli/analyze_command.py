@@ -57,6 +57,7 @@ def analyze(
     probability: Annotated[
         bool, typer.Option("--probability", help="Also write lesion_probability.nii.gz")
     ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf")] = False,
     exact_lungs: Annotated[
         bool, typer.Option("--exact-lungs", help="Lung network on every slice, not every 3 mm")
     ] = False,
@@ -90,6 +91,7 @@ def analyze(
         allow_gaps=allow_gaps,
         probability=probability,
         nominal_spacing=nominal_spacing,
+        pdf=pdf,
     )
     check_outputs(inputs, out)
 

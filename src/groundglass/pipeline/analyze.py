@@ -23,6 +23,7 @@ from groundglass.measurement.measure import measure
 from groundglass.measurement.uncertainty import LesionProbability
 from groundglass.metrics.overlap import confusion
 from groundglass.outputs.masks import write_mask, write_probability
+from groundglass.outputs.pdf.render import write_pdf
 from groundglass.outputs.report.inputs import ReportInputs
 from groundglass.outputs.report.write import write_report
 from groundglass.outputs.result_folder import ResultFolder
@@ -53,6 +54,7 @@ class AnalyzeOptions:
     allow_gaps: bool = False
     probability: bool = False
     nominal_spacing: bool = False
+    pdf: bool = False
     overwrite: bool = True
 
 
@@ -103,17 +105,17 @@ def analyze_scan(
         run["warnings"] = list(findings.warnings)
         with watch.stage("report"):
             masks = _reference_masks(reference, volume)
-            write_report(
-                partial / "report.html",
-                ReportInputs(
-                    volume,
-                    segmentation.lungs,
-                    segmentation.lesions,
-                    findings,
-                    provenance=_for_report(run, watch),
-                    reference=masks,
-                ),
+            inputs = ReportInputs(
+                volume,
+                segmentation.lungs,
+                segmentation.lesions,
+                findings,
+                provenance=_for_report(run, watch),
+                reference=masks,
             )
+            write_report(partial / "report.html", inputs)
+            if options.pdf:
+                write_pdf(partial / "report.pdf", inputs)
         run["seconds"] = {name: round(spent, 3) for name, spent in watch.seconds.items()}
         run["seconds_total"] = round(sum(watch.seconds.values()), 3)
         run["peak_memory_mib"] = peak_memory_mib()

@@ -105,6 +105,7 @@ def _image(pixels: np.ndarray) -> Dataset:
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.Modality = "OT"  # not CT: gray values are no HU, and no reader shall take them for it
     dataset.ConversionType = "WSD"
+    dataset.BodyPartExamined = "CHEST"
     dataset.PatientOrientation = ["L", "P"]
     dataset.BurnedInAnnotation = "NO"  # nothing in the pixels tells patient or date
     dataset.SamplesPerPixel = 3
