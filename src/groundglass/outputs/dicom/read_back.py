@@ -19,6 +19,7 @@ from pydicom.pixels.utils import iter_pixels
 
 from groundglass.errors import OutputError
 from groundglass.findings import Findings
+from groundglass.outputs.dicom.identity import plain
 from groundglass.outputs.dicom.report_numbers import MOSMED, grade_code, report_numbers
 from groundglass.outputs.dicom.segments import SEGMENTS
 from groundglass.volume import Volume
@@ -68,7 +69,7 @@ def check_segmentation(path: Path, volume: Volume, lungs: np.ndarray, lesions: n
 
 
 def check_report(path: Path, findings: Findings) -> None:
-    """Compare the numbers and the grade of a measurement report on disk with the findings.
+    """Compare numbers, grade and conclusion of a measurement report on disk with the findings.
 
     Raises: OutputError at the first difference, or where the file cannot be read.
     """
@@ -95,8 +96,9 @@ def check_report(path: Path, findings: Findings) -> None:
             _differ(path, f"says {found[key]} for {' '.join(key)}", str(value))
     if grades != [grade_code(findings)[0]]:
         _differ(path, f"has the grade {grades}", grade_code(findings)[0])
-    if findings.diagnosis.has_findings and findings.diagnosis.statement == "":
-        _differ(path, "has no statement", "one")
+    said = [str(item.TextValue) for item in dataset.ContentSequence if _code(item) == "121077"]
+    if said != [plain(findings.diagnosis.statement)]:
+        _differ(path, f"concludes {said}", findings.diagnosis.statement)
 
 
 def _read(path: Path) -> Dataset:
