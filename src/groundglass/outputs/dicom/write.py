@@ -108,4 +108,17 @@ def _report(making: Making) -> Iterator[tuple[str, Dataset]]:
     )
 
 
-MAKERS: dict[str, Maker] = {"seg": _segmentation, "sr": _report}
+def _pdf(making: Making) -> Iterator[tuple[str, Dataset]]:
+    from groundglass.outputs.dicom.encapsulated_pdf import encapsulate_report
+
+    yield "report.dcm", encapsulate_report(making.inputs, making.identity)
+
+
+def _pictures(making: Making) -> Iterator[tuple[str, Dataset]]:
+    from groundglass.outputs.dicom.secondary_capture import make_captures
+
+    for dataset in make_captures(making.inputs, making.identity):
+        yield f"sc-{dataset.InstanceNumber:03d}.dcm", dataset
+
+
+MAKERS: dict[str, Maker] = {"seg": _segmentation, "sr": _report, "pdf": _pdf, "sc": _pictures}
