@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -18,7 +17,6 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from groundglass.errors import SettingsError
 from groundglass.outputs.dicom.captured_slices import draw_capture
 from groundglass.outputs.dicom.identity import Identity
-from groundglass.outputs.dicom.save import save_dicom
 from groundglass.outputs.dicom.sources import SourceFrame, image_item
 from groundglass.outputs.report.inputs import ReportInputs
 from groundglass.outputs.report.scene import Scene, choose_even
@@ -63,29 +61,6 @@ def make_captures(
         dataset.SourceImageSequence = _sources(scene, d, identity)
         _set_lossy(dataset, inputs)
         yield dataset
-
-
-def write_captures(
-    folder: Path,
-    inputs: ReportInputs,
-    identity: Identity,
-    settings: CaptureSettings | None = None,
-) -> list[Path]:
-    """Write `sc-001.dcm` and so on into `folder`: all of them, or none.
-
-    Raises: OutputError where one cannot be written.
-    """
-    written: list[Path] = []
-    try:
-        for dataset in make_captures(inputs, identity, settings):
-            path = folder / f"sc-{dataset.InstanceNumber:03d}.dcm"
-            save_dicom(dataset, path)
-            written.append(path)
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise
-    return written
 
 
 def choose_slices(scene: Scene, most: int) -> list[int]:
