@@ -53,7 +53,7 @@ class Identity:
     two objects of a run can name each other before either is written.
     """
 
-    inherited: Dataset
+    inherited: Dataset = field(repr=False)  # a name in a log is one too many
     series_uid: str
     class_uid: str
     frames: tuple[SourceFrame, ...]

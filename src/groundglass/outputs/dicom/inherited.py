@@ -11,8 +11,10 @@ import datetime
 import io
 import re
 import warnings
+from typing import Any
 
 from pydicom import dcmread
+from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -136,7 +138,13 @@ def _set_character_set(out: Dataset, header: Dataset) -> None:
     out.SpecificCharacterSet = UTF8
 
 
-def _survives(out: Dataset, character_set: object) -> bool:
+def _survives(out: Dataset, character_set: Any) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # an unknown set is taken for ASCII with a warning
+            convert_encodings(character_set)
+    except Exception:
+        return False
     trial = copy.deepcopy(out)
     trial.SpecificCharacterSet = character_set
     trial.file_meta = FileMetaDataset()
@@ -147,5 +155,5 @@ def _survives(out: Dataset, character_set: object) -> bool:
         stream.seek(0)
         back = dcmread(stream, force=True)
         return all(str(back[element.tag].value) == str(element.value) for element in out)
-    except Exception:  # the set is unknown, or cannot hold the text
+    except Exception:  # the set cannot hold the text
         return False

@@ -56,6 +56,7 @@ def make_segmentation(
     _put_pixels(out, [(segments[number - 1], frame) for number, frame in order], lungs, lesions)
     # Lesions lie inside the lungs; the two lungs never share a voxel.
     out.SegmentsOverlap = "YES" if len(segments) > 1 and "lesion" in present else "NO"
+    out.ContentCreatorName = ""
     identity.put_on(out, "seg")
     return out
 
