@@ -134,6 +134,7 @@ def lesions(writer: Writer, scene: Scene, findings: Findings) -> list[Flowable]:
             ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
             ("LEFTPADDING", (0, 0), (-1, -1), 0),
             ("RIGHTPADDING", (0, 0), (-1, -1), 5),
+            *([("LEFTPADDING", (8, 0), (8, -1), 6)] if certainty else []),
         ]
     )
     scale = WIDTH / sum(widths) if certainty else 1.0
