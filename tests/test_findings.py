@@ -72,6 +72,7 @@ def test_top_level_fields_are_pinned() -> None:
         "profile",
         "severity",
         "diagnosis",
+        "routes",
         "quality",
         "warnings",
     ]

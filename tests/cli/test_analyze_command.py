@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,13 +15,17 @@ import jsonschema
 import numpy as np
 import pytest
 
+from groundglass.cli import analyze_command
 from groundglass.cli.analyze_command import load_cascade
+from groundglass.cli.load_classifier import load_classifier
 from groundglass.findings import findings_schema
 from groundglass.outputs.result_folder import is_complete
 from groundglass.phantom.chest import Phantom
 from groundglass.phantom.nifti_writer import write_nifti
+from groundglass.pipeline.classify import LoadedClassifier
 from groundglass.weights.store import Weights
 
+from ..made_classification import MadeClassifier, made_classification
 from ..made_weights import write_lesion_model
 from .conftest import Groundglass
 
@@ -76,6 +81,46 @@ class TestLesionModel:
         answer = analyze(scans[0], "--lesion-model", "lobes")
         assert answer.code == 1
         assert "weights 'lobes' are not here; expected chs-net" in answer.err
+
+
+class TestClassifier:
+    @pytest.fixture
+    def severe(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, str, str]]:
+        """A classifier that says severe of every scan, in the place of weights; what was asked."""
+        asked = []
+
+        def load(name: str | None, *, engine: str, device: str) -> LoadedClassifier:
+            asked.append((name, engine, device))
+            even = MadeClassifier(
+                lambda slices: made_classification(
+                    0.9, 0.9, slices=slices, weights=[1 / len(slices)] * len(slices)
+                )
+            )
+            return LoadedClassifier(even, {}, is_phantom_trained=False)
+
+        monkeypatch.setattr(analyze_command, "load_classifier", load)
+        return asked
+
+    def test_a_difference_is_printed(
+        self, analyze: Groundglass, scans: tuple[Path, Path], severe: list
+    ) -> None:
+        asked = ("--classifier", "made", "--engine", "onnx", "--device", "cpu")
+        answer = analyze(scans[0], *asked, "--nominal-spacing")  # in mm its pixels are too coarse
+        assert answer.code == 0, answer.err
+        assert severe == [("made", "onnx", "cpu")]
+        assert re.search(r"\n  measured: mild, \w+; learned: severe. THEY DIFFER\n", answer.out)
+        assert "  warning: The two routes differ: " in answer.out
+
+    def test_also_of_several(
+        self, analyze: Groundglass, scans: tuple[Path, Path], severe: list
+    ) -> None:
+        answer = analyze(*scans, "--classifier", "made", "--nominal-spacing")
+        assert severe == [("made", "auto", "auto")]
+        assert "learned: severe. THEY DIFFER\n" in answer.err
+
+    def test_without_one_it_is_said(self, analyze: Groundglass, scans: tuple[Path, Path]) -> None:
+        assert load_classifier(None, engine="onnx", device="cpu") is None
+        assert "; learned: no classifier given\n" in analyze(scans[0]).out
 
 
 class TestOneScan:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from groundglass.cli.load_classifier import load_classifier
+
 if TYPE_CHECKING:
     from groundglass.outputs.cohort import CohortRow
     from groundglass.pipeline.analyze import Analysis, AnalyzeOptions
+    from groundglass.pipeline.classify import LoadedClassifier
     from groundglass.predictor.cascade import Cascade
+
+
+@dataclass(frozen=True)
+class _Models:
+    """How to load what an analysis needs; nothing is loaded before it is needed."""
+
+    cascade: Callable[[], Cascade]
+    classifier: Callable[[], LoadedClassifier | None]
 
 
 def analyze(
@@ -40,6 +52,14 @@ def analyze(
         str | None,
         typer.Option(
             help="Weights by name or folder, for lungs and lesions; left out, chs-net for lungs",
+            show_default=False,
+        ),
+    ] = None,
+    classifier: Annotated[
+        str | None,
+        typer.Option(
+            help="Weights of a classifier by name or folder: diagnosis and severity by a learned "
+            "head too, beside the measured share",
             show_default=False,
         ),
     ] = None,
@@ -105,16 +125,17 @@ def analyze(
     )
     check_outputs(inputs, out)
 
-    def load() -> Cascade:
-        return load_cascade(
+    models = _Models(
+        lambda: load_cascade(
             weights, lesion_model, engine=engine, device=device, exact=exact_lungs, flips=flips
-        )
-
+        ),
+        lambda: load_classifier(classifier, engine=engine, device=device),
+    )
     if len(inputs) == 1:
-        _one(inputs[0], out, load, options=options, resume=resume, as_json=as_json, quiet=quiet,
+        _one(inputs[0], out, models, options=options, resume=resume, as_json=as_json, quiet=quiet,
              verbose=verbose)  # fmt: skip
     else:
-        _many(inputs, out, load, options=options, resume=resume, as_json=as_json, quiet=quiet)
+        _many(inputs, out, models, options=options, resume=resume, as_json=as_json, quiet=quiet)
 
 
 def load_cascade(
@@ -149,6 +170,8 @@ def load_cascade(
 
 def summary_lines(analysis: Analysis) -> list[str]:
     """The result in a few lines for a person."""
+    from groundglass.cli.routes_line import routes_line
+
     found = analysis.findings
     lungs, lesions = found.lungs, found.lesions
     lines = [f"{found.scan.id}: {found.diagnosis.statement}"]
@@ -167,6 +190,7 @@ def summary_lines(analysis: Analysis) -> list[str]:
         f"  involved: {lesions.involvement_percent:.1f} % of the lungs{between}; intensities: "
         f"{found.scan.intensity.evidence}"
     )
+    lines.append(f"  {routes_line(found)}")
     if analysis.run["series"]["chosen_because"]:
         lines.append(f"  series: {analysis.run['series']['chosen_because']}")
     lines += [f"  warning: {text}" for text in found.warnings]
@@ -176,7 +200,7 @@ def summary_lines(analysis: Analysis) -> list[str]:
 def _one(
     path: Path,
     out: Path,
-    load: Callable[[], Cascade],
+    models: _Models,
     *,
     options: AnalyzeOptions,
     resume: bool,
@@ -193,7 +217,9 @@ def _one(
         elif not quiet:
             typer.echo(f"{out} holds a whole result already", err=True)
         return
-    analysis = analyze_scan(path, out, load(), options=options)
+    analysis = analyze_scan(
+        path, out, models.cascade(), options=options, classifier=models.classifier()
+    )
     if as_json:
         typer.echo(analysis.findings.model_dump_json(indent=1))
     elif not quiet:
@@ -209,7 +235,7 @@ def _one(
 def _many(
     inputs: list[Path],
     out: Path,
-    load: Callable[[], Cascade],
+    models: _Models,
     *,
     options: AnalyzeOptions,
     resume: bool,
@@ -218,6 +244,7 @@ def _many(
 ) -> None:
     import json
 
+    from groundglass.cli.routes_line import routes_line
     from groundglass.pipeline.cohort import analyze_cohort, plan_cohort
 
     jobs = plan_cohort(inputs, out)
@@ -228,8 +255,18 @@ def _many(
         elif not quiet and row.findings is not None:
             share = row.findings.lesions.involvement_percent
             typer.echo(f"{row.scan_id}: {row.status}, {share:.1f} % involved", err=True)
+            if row.findings.routes.agreement.state == "differ":
+                typer.echo(f"  {routes_line(row.findings)}", err=True)
 
-    rows = analyze_cohort(jobs, out, load, options=options, resume=resume, on_row=say)
+    rows = analyze_cohort(
+        jobs,
+        out,
+        models.cascade,
+        options=options,
+        resume=resume,
+        on_row=say,
+        load_classifier=models.classifier,
+    )
     if as_json:
         whole = {
             row.scan_id: row.findings.model_dump(mode="json")

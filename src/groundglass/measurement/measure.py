@@ -12,11 +12,13 @@ from groundglass.findings import (
     LungBurden,
     LungFindings,
     LungVolume,
+    Quality,
     ScanFindings,
     SliceProfile,
     ZoneBurden,
     Zones,
 )
+from groundglass.findings.routes import Routes
 from groundglass.geometry import AxisOrder
 from groundglass.intensity import AIR_HU
 from groundglass.measurement.counts import (
@@ -28,7 +30,9 @@ from groundglass.measurement.counts import (
 )
 from groundglass.measurement.diagnosis import diagnose
 from groundglass.measurement.lesions import LesionTable, smallest_counted, tabulate_lesions
+from groundglass.measurement.measured_route import measured_alone, measured_route
 from groundglass.measurement.quality import check_quality
+from groundglass.measurement.reliability import caveats, reasons_not_reliable
 from groundglass.measurement.settings import MeasureSettings
 from groundglass.measurement.severity import grade_severity
 from groundglass.measurement.uncertainty import (
@@ -92,6 +96,9 @@ def measure(
     burden = burden.model_copy(update={"uncertainty": uncertainty})
     voxels = counts.lung.sum(axis=0)
     total_ml = _ml(volume, int(voxels.sum()))
+    quality = check_quality(
+        volume, lungs, lungs_ml=total_ml, aerated_histogram=aerated, settings=settings
+    )
     return Findings(
         scan=_describe_scan(volume),
         lungs=LungFindings(
@@ -113,10 +120,26 @@ def measure(
             has_both_lungs=bool(voxels.all()),
             noise_floor_percent=settings.noise_floor_percent,
         ),
-        quality=check_quality(
-            volume, lungs, lungs_ml=total_ml, aerated_histogram=aerated, settings=settings
-        ),
+        routes=_routes(volume, counts, burden, quality, settings),
+        quality=quality,
         warnings=_warnings(volume, counts, lesion_voxels=int(np.count_nonzero(lesions))),
+    )
+
+
+def _routes(
+    volume: Volume,
+    counts: SliceCounts,
+    burden: LesionFindings,
+    quality: Quality,
+    settings: MeasureSettings,
+) -> Routes:
+    return measured_alone(
+        measured_route(
+            burden,
+            not_reliable=reasons_not_reliable(volume, counts, quality, settings),
+            caveats=caveats(volume, quality),
+            noise_floor_percent=settings.noise_floor_percent,
+        )
     )
 
 

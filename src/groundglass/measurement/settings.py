@@ -37,6 +37,12 @@ class MeasureSettings:
         that should be lesion, from which on confidence can be high, and below which it is low.
     `most_low_confidence_percent`: share of low-confidence voxels up to which confidence can be
         high; with more than twice as many it is low.
+    `coarsest_pixel_mm`: larger pixels blur vessels into what looks like ground glass, so that the
+        lesion figures cannot be used. The networks see frames of 256 pixels, 1.6 mm each over a
+        usual field of 400 mm.
+    `fewest_lung_slices`: fewer slices with lung cannot stand for whole lungs. The thickest slices
+        in use, 10 mm, make some 25 of an adult's lungs; every third of them is still 8.
+    `listed_slices`: how many slices are named for each learned head, the greatest weight first.
 
     Raises: SettingsError where a value is out of its range.
     """
@@ -55,6 +61,9 @@ class MeasureSettings:
     confident_mean: float = 0.8
     doubtful_mean: float = 0.6
     most_low_confidence_percent: float = 25.0
+    coarsest_pixel_mm: float = 2.5
+    fewest_lung_slices: int = 8
+    listed_slices: int = 5
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -67,7 +76,8 @@ class MeasureSettings:
         for name in ("noise_floor_percent", "most_padding_percent"):
             if not 0 <= getattr(self, name) <= 100:
                 raise SettingsError(f"{name} is {getattr(self, name)!r}", expected="0 to 100")
-        for name in ("smallest_lesion_ml", "smallest_lesion_voxels", "tilt_degrees"):
+        least_zero = ("smallest_lesion_ml", "smallest_lesion_voxels", "tilt_degrees")
+        for name in (*least_zero, "coarsest_pixel_mm", "fewest_lung_slices", "listed_slices"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"{name} is {getattr(self, name)!r}", expected="0 or more")
         chances = (*self.range_probabilities, self.doubtful_mean, self.confident_mean)

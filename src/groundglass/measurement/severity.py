@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from groundglass.findings import MosMedGrade, Severity, ZonalScore, ZonePoints
 
+SEVERE_FROM_PERCENT = 25.0
+"""Where CT-1 ends, and mild becomes severe in the CovTANet paper (section III-A)."""
+
 _BANDS = {
     "CT-0": "no lesions above the noise floor",
     "CT-1": "less than 25 % of the lungs",
@@ -19,7 +22,7 @@ def grade_mosmed(involvement_percent: float, noise_floor_percent: float) -> MosM
     """MosMed grade band of the involved share of both lungs together."""
     if involvement_percent < noise_floor_percent or involvement_percent == 0:
         name = "CT-0"
-    elif involvement_percent < 25:
+    elif involvement_percent < SEVERE_FROM_PERCENT:
         name = "CT-1"
     elif involvement_percent < 50:
         name = "CT-2"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from groundglass.errors import OutputError
 from groundglass.findings import Findings, ZoneBurden
+from groundglass.findings.routes import Routes
 
 _ZONES = ("upper", "middle", "lower")
 
@@ -40,6 +41,14 @@ COLUMNS: dict[str, str] = {
     "quality_flags": "Names of the raised quality checks, separated by spaces.",
     "warnings": "How many warnings there are.",
     "seconds": "Wall time of the analysis.",
+    "measured_class": "normal, mild or severe by the measured share; empty where not reliable.",
+    "measured_certainty": "clear or borderline; empty where not reliable.",
+    "measured_not_reliable": "Why the share is no answer; empty otherwise.",
+    "learned_class": "The same by the classifier; empty without one and where it abstains.",
+    "learned_findings_probability": "Of findings; empty as learned_class.",
+    "learned_severe_probability": "Of severe; empty as learned_class, and where that is normal.",
+    "learned_abstained": "Why the classifier abstains; empty otherwise.",
+    "routes": "agree, differ or not_compared.",
 }
 """Name and meaning of every column, in order. New columns are added at the end only."""
 
@@ -110,9 +119,29 @@ def _figures(findings: Findings) -> dict[str, object]:
         "quality_flags": " ".join(name for name, check in findings.quality if check.flag),
         "warnings": len(findings.warnings),
     }
+    out.update(_routes(findings.routes))
     for side, lung in (("right", lesions.right), ("left", lesions.left)):
         out[f"{side}_involvement_percent"] = lung.involvement_percent
         for name in _ZONES:
             zone: ZoneBurden = getattr(lung.zones, name)
             out[f"{side}_{name}_involvement_percent"] = zone.involvement_percent
+    return out
+
+
+def _routes(routes: Routes) -> dict[str, object]:
+    """Columns of both routes. What an abstaining head computed is no answer and stays out."""
+    measured, learned = routes.measured, routes.learned
+    out: dict[str, object] = {
+        "measured_class": measured.answer,
+        "measured_certainty": measured.certainty,
+        "measured_not_reliable": " ".join(measured.not_reliable),
+        "routes": routes.agreement.state,
+    }
+    if learned is not None:
+        out["learned_class"] = learned.answer
+        out["learned_abstained"] = " ".join(learned.abstained)
+        if learned.answer is not None:
+            out["learned_findings_probability"] = round(learned.diagnosis.probability, 6)
+            if learned.answer != "normal":
+                out["learned_severe_probability"] = round(learned.severity.probability, 6)
     return out

@@ -27,6 +27,7 @@ from groundglass.outputs.pdf.render import write_pdf
 from groundglass.outputs.report.inputs import ReportInputs
 from groundglass.outputs.report.write import write_report
 from groundglass.outputs.result_folder import ResultFolder
+from groundglass.pipeline.classify import LoadedClassifier, classify_scan
 from groundglass.pipeline.dicom import plan_dicom, write_dicom
 from groundglass.predictor.cascade import Cascade, Segmentation
 from groundglass.predictor.stopwatch import Stopwatch, peak_memory_mib
@@ -80,10 +81,12 @@ def analyze_scan(
     options: AnalyzeOptions | None = None,
     reference: dict[str, Path] | None = None,
     scan_id: str | None = None,
+    classifier: LoadedClassifier | None = None,
 ) -> Analysis:
     """Read, segment, measure, and write `folder`: whole, or not at all.
 
     `reference`: label files 'lungs' and 'lesions' on the same grid, drawn in the report.
+    `classifier`: gives the learned route to diagnosis and severity.
     Raises: InputError, NoLungError, OutputError, WeightsError.
     """
     options = options or AnalyzeOptions()
@@ -104,9 +107,14 @@ def analyze_scan(
             chance = _lesion_probability(segmentation, cascade)
             findings = measure(volume, segmentation.lungs, segmentation.lesions, probability=chance)
             findings = _with_notes(findings, segmentation, scan_id)
+        classified = classify_scan(
+            classifier, volume, segmentation.lungs, findings=findings, watch=watch
+        )
+        findings = classified.findings
         with watch.stage("write masks"):
             _write_masks(partial, volume, segmentation, options)
         run = _run_record(path, volume, cascade, segmentation, options=options)
+        run["classifier"] = classified.record
         run["warnings"] = list(findings.warnings)
         with watch.stage("report"):
             masks = _reference_masks(reference, volume)
@@ -117,6 +125,7 @@ def analyze_scan(
                 findings,
                 provenance=_for_report(run, watch),
                 reference=masks,
+                classification=classified.classification,
             )
             write_report(partial / "report.html", shown)
             if options.pdf:

@@ -17,6 +17,7 @@ from groundglass.io.found import scan_id_of
 from groundglass.outputs.cohort import CohortRow, write_cohort
 from groundglass.outputs.result_folder import is_complete
 from groundglass.pipeline.analyze import AnalyzeOptions, analyze_scan
+from groundglass.pipeline.classify import LoadedClassifier
 from groundglass.predictor.cascade import Cascade
 
 log = logging.getLogger(__name__)
@@ -58,24 +59,33 @@ def analyze_cohort(
     options: AnalyzeOptions,
     resume: bool = False,
     on_row: Callable[[CohortRow], None] | None = None,
+    load_classifier: Callable[[], LoadedClassifier | None] | None = None,
 ) -> list[CohortRow]:
     """Analyze every job and write OUT/cohort.csv after each, so that a kill loses no row.
 
-    With `resume`, whole results are taken as they are; the model is loaded only if needed.
-    Raises: OutputError where OUT cannot be made or written; whatever `load_cascade` raises,
-    for without a model no scan can be analyzed.
+    With `resume`, whole results are taken as they are; models are loaded once, and only if needed.
+    Raises: OutputError where OUT cannot be made or written; whatever `load_cascade` or
+    `load_classifier` raises, for without the models asked for no scan can be analyzed.
     """
     rows: list[CohortRow] = []
     cascade: Cascade | None = None
+    classifier: LoadedClassifier | None = None
     _make_folder(out)
     for job in jobs:
         began = time.perf_counter()
         row = _done_before(job) if resume else None
         if row is None:
-            cascade = cascade or load_cascade()
+            if cascade is None:
+                cascade = load_cascade()
+                classifier = None if load_classifier is None else load_classifier()
             try:
                 analysis = analyze_scan(
-                    job.path, job.folder, cascade, options=options, scan_id=job.scan_id
+                    job.path,
+                    job.folder,
+                    cascade,
+                    options=options,
+                    scan_id=job.scan_id,
+                    classifier=classifier,
                 )
                 spent = time.perf_counter() - began
                 row = CohortRow(

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from groundglass.errors import NoLungError
+from groundglass.measurement.settings import MeasureSettings
 from groundglass.ops.lung_fusion import estimate_hu, fuse_lungs
 from groundglass.ops.lung_mask import clean_lungs
 from groundglass.ops.slice_image import (
@@ -30,8 +31,7 @@ USUAL_LENGTH_MM = 300.0
 """What a chest scan spans, for pictures without units: only the clean-up's radii depend on it."""
 _ALIKE = 0.92
 """Dice of neighboring sampled lung maps from which on the slices between are interpolated."""
-_COARSE_MM = 2.5
-"""Pixels larger than this blur vessels into what looks like ground glass."""
+_COARSE_MM = MeasureSettings().coarsest_pixel_mm
 BATCH = 4
 """Slices per call: small maps stay in the cache, and memory stays bounded."""
 

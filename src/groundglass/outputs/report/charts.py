@@ -51,7 +51,7 @@ def plot_profile(scene: Scene, shown: Sequence[int]) -> ProfilePlot | None:
     total = scene.counts.involvement_percent()[first : last + 1]
     sides = [_side_share(scene, side)[first : last + 1] for side in range(len(SIDES))]
     highest = max(float(np.nanmax(values, initial=0.0)) for values in (total, *sides))
-    top, step = next(pair for pair in _SCALES if highest <= pair[0])
+    top, step = scale_to(highest)
 
     def x(d: float) -> float:
         return _LEFT + (d - first) / (last - first) * (PLOT_WIDTH - _LEFT - _RIGHT)
@@ -64,7 +64,7 @@ def plot_profile(scene: Scene, shown: Sequence[int]) -> ProfilePlot | None:
     lines = {"total": "M" + "L".join(ends)}
     for name, values in zip(("right", "left"), sides, strict=True):
         lines[name] = _broken_line([(x(d), y(s)) for d, s in zip(along, values, strict=True)])
-    ticks, title = _position_ticks(scene, first, last)
+    ticks, title = position_ticks(scene, first, last)
     levels = [step * i for i in range(round(top / step) + 1)]
     return ProfilePlot(
         area=area,
@@ -78,6 +78,11 @@ def plot_profile(scene: Scene, shown: Sequence[int]) -> ProfilePlot | None:
             f"head; highest {float(np.nanmax(total, initial=0.0)):.1f} % of both lungs."
         ),
     )
+
+
+def scale_to(highest_percent: float) -> tuple[float, float]:
+    """Highest value of a plot that has to show `highest_percent`, and the step of its ticks."""
+    return next(pair for pair in _SCALES if highest_percent <= pair[0] + 1e-3)
 
 
 def _side_share(scene: Scene, side: int) -> np.ndarray:
@@ -99,7 +104,7 @@ def _broken_line(points: Sequence[tuple[float, float]]) -> str:
     return "".join(out)
 
 
-def _position_ticks(scene: Scene, first: int, last: int) -> tuple[list[tuple[float, str]], str]:
+def position_ticks(scene: Scene, first: int, last: int) -> tuple[list[tuple[float, str]], str]:
     """Round positions between two slices: mm where they are real, else slice numbers."""
     if scene.axial.spacing_is_real:
         _, rows, columns = scene.axial.shape

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,6 +19,8 @@ from groundglass.outputs.report.scene import Scene, dice
 _JPEG_QUALITY = 85
 _FEWEST_SLICES, _LEAST_MM = 8, 20.0
 """Below these a coronal or sagittal view is a stripe that shows nothing."""
+_FAINT, _FULL, _OPAQUE = 0.05, 0.5, 0.6
+"""A map of regions shows from the first value on; from the second it is most opaque, the third."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class _View:
     lesions: np.ndarray
     reference: dict[str, np.ndarray]
     spacing_mm: tuple[float, float]
+    heat: np.ndarray | None = None
 
 
 def draw_axial(scene: Scene, d: int, *, longest: int) -> Picture:
@@ -101,6 +104,27 @@ def draw_sagittal(scene: Scene, *, longest: int) -> Picture:
     return _picture(scene, view, longest, ("A", "P", "H", "F"), ("Sagittal", text, alt))
 
 
+def draw_regions(
+    scene: Scene, d: int, heat: np.ndarray, *, longest: int, texts: tuple[str, str, str]
+) -> Picture:
+    """Axial slice `d` under a map of regions, all of what it colors shown; lesions outlined.
+
+    Shape: `heat` (H, W), 0 to 1, on the axial grid. `texts`: title, detail, alternative text.
+    """
+    box = [scene.box[1], scene.box[2]]
+    for axis in range(2):
+        warm = np.flatnonzero((heat >= _FAINT).any(axis=1 - axis))
+        if warm.size:
+            first, last = min(box[axis].start, warm[0]), max(box[axis].stop, warm[-1] + 1)
+            box[axis] = slice(int(first), int(last))
+    rows, columns = box
+    view = _view(scene, (slice(d, d + 1), rows, columns), axis=0)
+    view = replace(view, heat=heat[rows, columns])
+    picture = _picture(scene, view, longest, ("R", "L", "A", "P"), texts)
+    outlines = (Layer("outline", each.path) for each in picture.layers if each.kind == "lesion")
+    return replace(picture, layers=tuple(outlines))
+
+
 def _view(scene: Scene, box: tuple[slice, slice, slice], *, axis: int) -> _View:
     def cut(array: np.ndarray) -> np.ndarray:
         plane = np.squeeze(array[box], axis=axis)
@@ -131,6 +155,8 @@ def _picture(
     finer = size[0] * size[1] >= rows * columns
     how = cv2.INTER_CUBIC if finer else cv2.INTER_AREA
     image = cv2.resize(np.ascontiguousarray(view.values), size, interpolation=how)
+    if view.heat is not None:
+        image = _colored(image, view.heat)
     layers = [
         Layer("lung", contour_path((view.lungs == label).astype(np.uint8), size))
         for label in (1, 2)
@@ -150,6 +176,16 @@ def _picture(
         detail=texts[1],
         alt=texts[2],
     )
+
+
+def _colored(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Gray (H, W) uint8 under a map of any shape -> RGB: violet weak, yellow strongest."""
+    size = (image.shape[1], image.shape[0])
+    heat = cv2.resize(heat.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    level = np.rint(255 * np.clip(heat, 0.0, 1.0)).astype(np.uint8)
+    color = cv2.applyColorMap(level, cv2.COLORMAP_PLASMA)[..., ::-1]  # OpenCV has blue first
+    opaque = _OPAQUE * np.clip((heat - _FAINT) / (_FULL - _FAINT), 0.0, 1.0)[..., None]
+    return np.rint((1 - opaque) * image[..., None] + opaque * color).astype(np.uint8)
 
 
 def contour_path(mask: np.ndarray, size: tuple[int, int]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 _TITLES = {
     "weights": "Weights",
+    "classifier": "Classifier",
     "versions": "Versions",
     "seconds": "Seconds per stage",
     "series": "Series",

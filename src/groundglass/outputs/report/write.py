@@ -19,6 +19,7 @@ from groundglass.outputs.report.lesion_table import (
 )
 from groundglass.outputs.report.pictures import draw_axial, draw_planes
 from groundglass.outputs.report.provenance import provenance_groups
+from groundglass.outputs.report.route_section import build_section
 from groundglass.outputs.report.scene import Scene, choose_even, choose_most_involved
 
 _MOST, _EVEN = 6, 12
@@ -69,6 +70,7 @@ def render_report(inputs: ReportInputs) -> str:
         "lesion_rows": lesion_rows(scene, findings),
         "certainty": certainty_sentences(findings),
         "involvement_range": involvement_range(findings),
+        "routes": build_section(scene, findings, inputs.classification),
     }
     return _environment().get_template("report.html.j2").render(context)
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-SCHEMA_VERSION = "1.1"
+from groundglass.findings.part import Part as _Part
+from groundglass.findings.routes import Routes
+
+SCHEMA_VERSION = "1.2"
 """Major part: a field changed its meaning or went away. Minor part: fields were added."""
 
 Percent = float | None
 Milliliters = float | None
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class IntensityFindings(_Part):
@@ -256,7 +255,7 @@ class Quality(_Part):
 class Findings(_Part):
     """What was found in one scan. Research use only; not a medical device."""
 
-    schema_version: Literal["1.1"] = SCHEMA_VERSION
+    schema_version: Literal["1.2"] = SCHEMA_VERSION
     intended_use: Literal["Research use only. Not a medical device."] = (
         "Research use only. Not a medical device."
     )
@@ -266,6 +265,7 @@ class Findings(_Part):
     profile: SliceProfile
     severity: Severity
     diagnosis: Diagnosis
+    routes: Routes
     quality: Quality
     warnings: list[str]
 
