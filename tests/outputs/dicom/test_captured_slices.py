@@ -79,3 +79,13 @@ def test_strips_hold_their_words(case, d: int, name: str) -> None:
         assert strip[-6:].max() == 0
     inked = np.flatnonzero(top)
     assert np.diff(inked).max() > 14, name  # words of the notice are 4 pixels apart
+
+
+def test_doubted_lesions_are_said_to_be_so(case) -> None:
+    """In the legend alone, and with room left before the name at its right."""
+    d = sick_slice(case)
+    plain = draw_capture(scene_of(case), d)
+    doubted = draw_capture(scene_of(case), d, doubted=True)
+    assert np.array_equal(plain[:-STRIP], doubted[:-STRIP])
+    ends = [np.flatnonzero(f[-STRIP:, :410].max(axis=(0, 2)))[-1] for f in (plain, doubted)]
+    assert ends[0] + 40 < ends[1] < 405

@@ -24,10 +24,11 @@ _STRIP = 30
 _TEXT = 13
 
 
-def draw_capture(scene: Scene, d: int) -> np.ndarray:
+def draw_capture(scene: Scene, d: int, *, doubted: bool = False) -> np.ndarray:
     """Axial slice `d` of the scene, the patient's right on the left, all of its field of view.
 
-    Above it stand the notice and the slice's place, below it a legend. Proportions are true.
+    Above it stand the notice and the slice's place, below it a legend, which says so where the
+    lesions are `doubted`. Proportions are true.
     Shape: (rows, columns, 3) uint8 RGB, the same for every slice of a scan.
     """
     width, height = _size(scene)
@@ -41,7 +42,7 @@ def draw_capture(scene: Scene, d: int) -> np.ndarray:
     left = (wide - width) // 2
     frame[_STRIP : _STRIP + height, left : left + width] = picture
     image = Image.fromarray(frame)
-    _words(image, scene, d)
+    _words(image, scene, d, "lesions (not reliable)" if doubted else "lesions")
     return np.asarray(image)
 
 
@@ -69,7 +70,7 @@ def _overlay(picture: np.ndarray, scene: Scene, d: int) -> None:
         cv2.polylines(picture, lesions, True, _LESION, 1, cv2.LINE_AA)
 
 
-def _words(image: Image.Image, scene: Scene, d: int) -> None:
+def _words(image: Image.Image, scene: Scene, d: int, lesions: str) -> None:
     draw = ImageDraw.Draw(image)
     wide, tall = image.size
     top, bottom = _STRIP // 2, tall - _STRIP // 2
@@ -80,9 +81,9 @@ def _words(image: Image.Image, scene: Scene, d: int) -> None:
         draw.text((x, middle), letter, _LETTER, _font(22, bold=True), anchor=anchor,
                   stroke_width=2, stroke_fill=(0, 0, 0))  # fmt: skip
     lung, lesion = int(scene.counts.lung[d].sum()), int(scene.counts.lesion[d].sum())
-    share = f", {percent_text(100.0 * lesion / lung)} of the lungs here" if lung else ""
+    share = f": {percent_text(100.0 * lesion / lung)} of lungs here" if lung else ""
     x = 8.0
-    for color, words in ((_LUNG, "lungs"), (_LESION, f"lesions{share}")):
+    for color, words in ((_LUNG, "lungs"), (_LESION, f"{lesions}{share}")):
         filled = tuple(round(_FILL * part) for part in color) if color == _LESION else None
         draw.rectangle((x, bottom - 6, x + 12, bottom + 6), fill=filled, outline=color)
         draw.text((x + 18, bottom), words, _WORDS, _font(), anchor="lm")

@@ -48,12 +48,13 @@ def make_captures(
     scene = Scene.build(inputs)
     chosen = choose_slices(scene, (settings or CaptureSettings()).most_slices)
     first, last = scene.extent
+    doubted = inputs.findings.routes.measured.answer is None
     text = (
         f"Lung outline and lesion fill on {len(chosen)} of {last - first + 1} axial slices, "
         "by automatic segmentation. Research use only. Not a medical device."
     )
     for number, d in enumerate(chosen, start=1):
-        dataset = _image(draw_capture(scene, d))
+        dataset = _image(draw_capture(scene, d, doubted=doubted))
         identity.put_on(dataset, "sc", class_uid=SecondaryCaptureImageStorage, number=number)
         dataset.DateOfSecondaryCapture = dataset.ContentDate
         dataset.TimeOfSecondaryCapture = dataset.ContentTime

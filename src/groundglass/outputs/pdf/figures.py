@@ -21,6 +21,7 @@ from groundglass.outputs.pdf.looks import (
     LETTER,
     LINE,
     LUNG,
+    OUTLINE,
     REFERENCE,
     RIGHT_LUNG,
     SOFT,
@@ -45,7 +46,7 @@ def trace(canvas: Canvas, path: str) -> Any:
     return out
 
 
-class _Drawing(Flowable):
+class Drawing(Flowable):
     """A drawing in its own units with y down, scaled into `width` points."""
 
     def __init__(self, size: tuple[float, float], width: float, height: float = 1e9) -> None:
@@ -91,7 +92,7 @@ class _Drawing(Flowable):
         canvas.restoreState()
 
 
-class PictureDrawing(_Drawing):
+class PictureDrawing(Drawing):
     """A picture of the scan with its contours as lines, which stay sharp in print."""
 
     def __init__(self, picture: Picture, width: float, height: float = 1e9) -> None:
@@ -117,6 +118,9 @@ class PictureDrawing(_Drawing):
         if kind == "lesion":
             canvas.setFillColor(LESION, 0.22)
             canvas.setStrokeColor(LESION)
+            canvas.setLineWidth(0.7 * point)
+        elif kind == "outline":
+            canvas.setStrokeColor(OUTLINE)
             canvas.setLineWidth(0.7 * point)
         elif kind == "lung":
             canvas.setStrokeColor(LUNG)
@@ -146,7 +150,7 @@ class PictureDrawing(_Drawing):
             self.text(x, y, letter, size=7.5, color=LETTER, bold=True, anchor=anchor)
 
 
-class InvolvementBar(_Drawing):
+class InvolvementBar(Drawing):
     """Where the share of the lungs lies among the MosMed bands, with its range if there is one."""
 
     def __init__(self, findings: Findings, width: float) -> None:
@@ -174,7 +178,7 @@ class InvolvementBar(_Drawing):
         )
 
 
-class ProfileDrawing(_Drawing):
+class ProfileDrawing(Drawing):
     """Involvement along the body axis, both lungs and each."""
 
     def __init__(self, plot: ProfilePlot, width: float) -> None:
@@ -212,7 +216,7 @@ class ProfileDrawing(_Drawing):
         self.text((plot.left + plot.right) / 2, plot.height - 3, plot.axis_title, size=6.8)
 
 
-class Key(_Drawing):
+class Key(Drawing):
     """A legend in one line: strokes or boxes of color, each with its words."""
 
     def __init__(self, entries: tuple[tuple[Color, str], ...], width: float) -> None:

@@ -39,10 +39,16 @@ def heading(writer: Writer, findings: Findings, subject: Subject | None) -> list
 def statement(writer: Writer, findings: Findings) -> list[Flowable]:
     """The diagnosis in words, with its evidence and definition."""
     diagnosis = findings.diagnosis
-    out: list[Flowable] = [writer.say(f"Diagnosis by {diagnosis.basis}", "heading")]
+    title = f"Diagnosis by {diagnosis.basis}{unsure(findings)}"
+    out: list[Flowable] = [writer.say(title, "heading")]
     out.append(writer.say(diagnosis.statement, "statement"))
     out += [writer.say(line, "item", bullet="\u2022") for line in diagnosis.evidence]
     return [*out, writer.say(diagnosis.definition, "fine"), Spacer(1, 4)]
+
+
+def unsure(findings: Findings) -> str:
+    """What is added to a figure's name where the measured route may not be used."""
+    return " \u00b7 not reliable" if findings.routes.measured.answer is None else ""
 
 
 def main_figures(writer: Writer, findings: Findings) -> Flowable:
@@ -54,7 +60,7 @@ def main_figures(writer: Writer, findings: Findings) -> Flowable:
     ]
     tiles = Table(rows, colWidths=[tile] * 3, style=_boxes())
     hero: list[Flowable] = [
-        writer.say("Lungs involved", "label"),
+        writer.say(f"Lungs involved{unsure(findings)}", "label"),
         writer.say(percent_text(findings.lesions.involvement_percent), "hero"),
     ]
     between = involvement_range(findings)

@@ -51,10 +51,16 @@ def images(
         Key(tuple(key), WIDTH),
         writer.say(note + ".", "fine"),
     ]
-    columns = 3 if len(slices) > 2 else 2
+    return head + picture_rows(writer, slices, columns=3 if len(slices) > 2 else 2)
+
+
+def picture_rows(
+    writer: Writer, pictures: Sequence[Picture], *, columns: int = 3
+) -> list[Flowable]:
+    """Pictures of one size in rows, each with its caption."""
     width = (WIDTH - _GAP * (columns - 1)) / columns
-    rows = [slices[i : i + columns] for i in range(0, len(slices), columns)]
-    return head + [_picture_row(writer, row, [width] * columns) for row in rows]
+    rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
+    return [_picture_row(writer, row, [width] * columns) for row in rows]
 
 
 def planes(writer: Writer, findings: Findings, views: Sequence[Picture]) -> list[Flowable]:

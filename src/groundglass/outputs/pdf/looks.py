@@ -29,6 +29,8 @@ ZONES: tuple[Color, ...] = tuple(
     HexColor(c) for c in ("#e6ebf1", "#fde6c8", "#fcc587", "#f5964b", "#d9571f", "#94270b")
 )
 """By points, 0 to 5."""
+OUTLINE = HexColor("#f4f7fb")
+"""Of a lesion on a map in colors."""
 
 
 def zone_ink(points: int | None) -> Color:

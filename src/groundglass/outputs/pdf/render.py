@@ -20,12 +20,14 @@ from groundglass.outputs.pdf.looks import (
     WIDTH,
     Writer,
 )
+from groundglass.outputs.pdf.routes import alerts, routes
 from groundglass.outputs.pdf.subject import Subject
 from groundglass.outputs.pdf.typeface import REGULAR, fit
 from groundglass.outputs.report.charts import plot_profile
 from groundglass.outputs.report.facts import agreement_rows
 from groundglass.outputs.report.inputs import ReportInputs
 from groundglass.outputs.report.pictures import draw_axial, draw_planes
+from groundglass.outputs.report.route_section import build_section
 from groundglass.outputs.report.scene import Scene, choose_even, choose_most_involved
 
 _PICTURES = 6
@@ -115,12 +117,15 @@ def _story(writer: Writer, inputs: ReportInputs, subject: Subject | None) -> lis
         title = f"{'All slices with lung' if whole else 'Even sample over the lungs'}, head to feet"
     longest = _LARGER_PX if len(most) <= 2 else _LONGEST_PX
     slices = [draw_axial(scene, d, longest=longest) for d in most]
+    section = build_section(scene, findings, inputs.classification)
     return [
         *first_page.heading(writer, findings, subject),
+        *alerts(writer, section),
         *first_page.statement(writer, findings),
         first_page.main_figures(writer, findings),
         *first_page.zone_table(writer, findings),
         *first_page.course(writer, plot_profile(scene, most)),
+        *routes(writer, section, findings),
         *further_pages.images(writer, scene, findings, title, slices),
         *further_pages.planes(writer, findings, draw_planes(scene, longest=_LONGEST_PX)),
         *further_pages.agreement(writer, agreement_rows(scene)),
