@@ -141,7 +141,7 @@ def _stand_in(volume: Volume, identity: Identity, index: int) -> Dataset:
 
 def _decimal(value: float) -> DSfloat:
     """A decimal string of at most 16 characters."""
-    text = format_number_as_ds(value)
+    text = format_number_as_ds(float(value))
     # pydicom 3.0 makes 17 of a number just below a power of ten.
     return DSfloat(text if len(text) <= 16 else format_number_as_ds(round(value, 10)))
 
