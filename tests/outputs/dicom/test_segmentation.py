@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from pathlib import Path
 
 import highdicom
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from groundglass.errors import OutputError
-from groundglass.outputs.dicom.read_back import check_segmentation
+from groundglass.outputs.dicom.read_back import check_report, check_segmentation
 from groundglass.outputs.dicom.save import save_dicom
 from groundglass.outputs.dicom.segmentation import make_segmentation
 from groundglass.outputs.dicom.segments import SEGMENTS
@@ -145,6 +146,41 @@ def test_what_a_viewer_shows(tmp_path: Path) -> None:
     assert (named.AlgorithmName, named.AlgorithmVersion) == ("ta-segnet", "2.1")
     colors = {tuple(s.RecommendedDisplayCIELabValue) for s in labels.values()}
     assert len(colors) == 3
+
+
+def test_an_uneven_series_has_frames_only_where_it_was_not_resampled(tmp_path: Path) -> None:
+    def spread(dataset: Dataset, index: int) -> None:
+        dataset.ImagePositionPatient = [-20, -30, -100 + 2 * index + (0.8 if index == 6 else 0)]
+
+    one = made_axial(tmp_path / "scan", change=spread)
+    assert [frame.plane for frame in one.identity.frames] == [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
+    save_dicom(one.segmentation(), tmp_path / "seg.dcm")
+    check_segmentation(tmp_path / "seg.dcm", one.volume, one.lungs, one.lesions)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("StudyDate", "20201301"),
+        ("StudyTime", "noon"),
+        ("PatientBirthDate", "unknown"),
+        ("PatientSex", "?"),
+        ("PatientName", ""),
+        ("PatientName", "A" * 70),
+        ("PatientAge", "forty"),
+        ("AccessionNumber", "LONGER-THAN-16-CHARACTERS"),
+    ],
+)
+def test_headers_with_odd_values_do_not_stop_it(tmp_path: Path, keyword: str, value: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the test does to the header
+        write_series(
+            tmp_path / "scan", chest(), change=lambda dataset, _: setattr(dataset, keyword, value)
+        )
+    one = made(tmp_path / "scan")
+    segmentation, report = one.save(tmp_path)
+    check_segmentation(segmentation, one.volume, one.lungs, one.lesions)
+    check_report(report, one.findings)
 
 
 def test_lossy_sources_say_so_in_the_segmentation(tmp_path: Path) -> None:

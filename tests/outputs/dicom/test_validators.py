@@ -30,7 +30,7 @@ AFFINES = {
     "oblique": grid((10.0, 20.0, 5.0)),
     "tilted": grid(tilt=12.0),
 }
-KINDS = ("axial", *AFFINES, "gapped", "enhanced", "compressed", "healthy")
+KINDS = ("axial", *AFFINES, "gapped", "enhanced", "compressed", "healthy", "real")
 
 
 def write_scan(kind: str, folder: Path) -> None:
@@ -63,12 +63,14 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module", params=KINDS)
 def written(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cip_dir: Path
 ) -> tuple[str, Made, Path]:
     """A kind of scan, what was found in it, and the folder with seg.dcm and sr.dcm."""
     folder = tmp_path_factory.mktemp(request.param)
-    write_scan(request.param, folder / "scan")
-    one = made(folder / "scan", ill=request.param != "healthy")
+    if request.param != "real":
+        write_scan(request.param, folder / "scan")
+    scan = cip_dir / "ct-64Dicom" if request.param == "real" else folder / "scan"
+    one = made(scan, ill=request.param != "healthy")
     one.save(folder)
     return request.param, one, folder
 

@@ -115,3 +115,15 @@ def test_a_folder_that_is_there_already_is_not_touched(one: Made, tmp_path: Path
     with pytest.raises(OutputError, match="could not be made"):
         write_objects(tmp_path, ("sr",), making(one), stage=Stages())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whatever_a_library_trips_over_is_named_with_a_way_out(
+    one: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trip(_: Making) -> Iterator[tuple[str, Dataset]]:
+        raise KeyError("a tag nobody knows")
+        yield
+
+    monkeypatch.setitem(write.MAKERS, "sr", trip)
+    with pytest.raises(OutputError, match=r"'sr' could not be made \(KeyError.*--dicom none"):
+        write_objects(tmp_path / "dicom", ("sr",), making(one), stage=Stages())

@@ -24,10 +24,10 @@ from groundglass.outputs.dicom.report_numbers import MOSMED, grade_code, report_
 from groundglass.outputs.dicom.segments import SEGMENTS
 from groundglass.volume import Volume
 
-_SAME_PLANE = 0.25
-"""Steps that a frame may lie off its plane: headers round positions, and slices may be uneven."""
-_SAME_PIXEL = 0.55
-"""Pixels that it may lie off sideways, as much as the reader takes for one straight stack."""
+_SAME_PLACE = (0.25, 0.55, 0.55)
+"""Steps along (D, H, W) that a frame may lie off the grid: headers round, slices may be uneven."""
+_ROUNDING_MM = 0.13
+"""Or so many mm where steps are smaller: what the reader takes for one straight, even stack."""
 
 
 def check_segmentation(path: Path, volume: Volume, lungs: np.ndarray, lesions: np.ndarray) -> None:
@@ -145,11 +145,9 @@ def _plane(path: Path, groups: Dataset, volume: Volume) -> int:
     position = [float(v) for v in groups.PlanePositionSequence[0].ImagePositionPatient]
     d, h, w, _ = np.linalg.solve(volume.affine, [*position, 1.0])
     plane = round(float(d))
-    if (
-        not 0 <= plane < volume.shape[0]
-        or abs(d - plane) > _SAME_PLANE
-        or max(abs(h), abs(w)) > _SAME_PIXEL
-    ):
+    off = np.abs([d - plane, h, w])
+    allowed = np.maximum(_SAME_PLACE, _ROUNDING_MM / np.array(volume.spacing_mm))
+    if not 0 <= plane < volume.shape[0] or (off > allowed).any():
         _differ(path, f"has a frame at {position} mm, voxel {d:.2f}, {h:.2f}, {w:.2f}", "a slice")
     source = groups.DerivationImageSequence[0].SourceImageSequence[0]
     number = source.get("ReferencedFrameNumber")

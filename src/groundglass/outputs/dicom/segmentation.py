@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.valuerep import DSfloat, format_number_as_ds
+from pydicom.valuerep import format_number_as_ds
 
 from groundglass.errors import OutputError
 from groundglass.outputs.dicom.identity import MANUFACTURER, Identity, plain
@@ -139,11 +139,11 @@ def _stand_in(volume: Volume, identity: Identity, index: int) -> Dataset:
     return out
 
 
-def _decimal(value: float) -> DSfloat:
+def _decimal(value: float) -> str:
     """A decimal string of at most 16 characters."""
     text = format_number_as_ds(float(value))
     # pydicom 3.0 makes 17 of a number just below a power of ten.
-    return DSfloat(text if len(text) <= 16 else format_number_as_ds(round(value, 10)))
+    return text if len(text) <= 16 else format_number_as_ds(round(float(value), 10))
 
 
 def _description(segment: Segment, number: int, identity: Identity) -> SegmentDescription:
