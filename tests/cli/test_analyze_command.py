@@ -52,7 +52,9 @@ class TestDicom:
         self, analyze: Groundglass, small_chest: Phantom, tmp_path: Path
     ) -> None:
         write_dicom_series(small_chest, tmp_path / "scan")
-        assert analyze(tmp_path / "scan", "--dicom", "sr,seg", "--quiet").code == 0
+        done = analyze(tmp_path / "scan", "--dicom", "sr,seg")
+        assert done.code == 0
+        assert f"DICOM objects: {tmp_path / 'out' / 'dicom'}" in done.out
         written = sorted(path.name for path in (tmp_path / "out" / "dicom").iterdir())
         assert written == ["seg.dcm", "sr.dcm"]
 
