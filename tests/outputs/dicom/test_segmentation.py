@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 import warnings
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import highdicom
 import numpy as np
@@ -202,6 +204,32 @@ def test_one_slice_is_enough(tmp_path: Path, shape: tuple[int, int, int]) -> Non
     assert dataset.NumberOfFrames == 1
     save_dicom(dataset, tmp_path / "seg.dcm")
     check_segmentation(tmp_path / "seg.dcm", one.volume, lungs, one.lesions * 0)
+
+
+def test_a_thickness_that_nobody_knows_is_not_made_up(tmp_path: Path) -> None:
+    def thickness_of(name: str, **how: Any) -> object:
+        write_series(tmp_path / name, chest((1, 24, 20)), **how)
+        one = made(tmp_path / name)
+        made_of = make_segmentation(
+            one.volume, np.ones_like(one.lungs), one.lesions * 0, identity=one.identity
+        )
+        assert made_of is not None
+        shared = made_of.SharedFunctionalGroupsSequence[0]
+        return shared.PixelMeasuresSequence[0].get("SliceThickness")
+
+    assert thickness_of("known") == 9.5
+    assert thickness_of("unknown", change=lambda d, _: delattr(d, "SliceThickness")) is None
+
+
+def test_decimal_strings_are_short_enough(tmp_path: Path) -> None:
+    one = made_axial(tmp_path / "scan")
+    affine = one.volume.affine.copy()
+    affine[2, 0] = 9.999999999999998
+    far = replace(one.volume, affine=affine)
+    dataset = make_segmentation(far, one.lungs, one.lesions, identity=one.identity)
+    assert dataset is not None
+    measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert str(measures.SpacingBetweenSlices) == "10.0"
 
 
 def test_masks_of_another_shape_are_refused(tmp_path: Path) -> None:

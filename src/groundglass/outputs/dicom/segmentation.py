@@ -57,6 +57,9 @@ def make_segmentation(
     # Lesions lie inside the lungs; the two lungs never share a voxel.
     out.SegmentsOverlap = "YES" if len(segments) > 1 and "lesion" in present else "NO"
     out.ContentCreatorName = ""
+    if volume.shape[0] == 1 and not volume.source.header["slice_thickness_mm"]:
+        measures = out.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        del measures.SliceThickness  # nobody knows it; the reader's 1 mm is for arithmetic only
     identity.put_on(out, "seg")
     return out
 
