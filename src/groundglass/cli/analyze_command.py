@@ -225,6 +225,8 @@ def _one(
     elif not quiet:
         typer.echo("\n".join(summary_lines(analysis)))
         typer.echo(f"  report: {out / 'report.html'}")
+        if analysis.run["dicom"]["files"]:
+            typer.echo(f"  DICOM objects: {out / 'dicom'}")
     if verbose:
         for stage, seconds in analysis.run["seconds"].items():
             typer.echo(f"  {seconds:8.2f} s  {stage}", err=True)

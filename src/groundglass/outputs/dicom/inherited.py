@@ -105,7 +105,7 @@ def _taken(header: Dataset, keyword: str) -> DataElement | None:
     if element.VR == "SQ":
         return copy.deepcopy(element)
     if element.VR == "PN":  # as text: a name keeps its bytes in the old character set otherwise
-        value = str(value)
+        value = str(value or "")
     elif (
         (element.VR == "DA" and not _is_date(value))
         or (element.VR == "TM" and not _is_time(value))

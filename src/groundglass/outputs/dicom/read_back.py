@@ -15,7 +15,7 @@ from typing import NoReturn
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import iter_pixels
+from pydicom.pixels.utils import iter_pixels, pixel_array
 
 from groundglass.errors import OutputError
 from groundglass.findings import Findings
@@ -24,10 +24,10 @@ from groundglass.outputs.dicom.report_numbers import MOSMED, grade_code, report_
 from groundglass.outputs.dicom.segments import SEGMENTS
 from groundglass.volume import Volume
 
-_SAME_PLANE = 0.25
-"""Steps that a frame may lie off its plane: headers round positions, and slices may be uneven."""
-_SAME_PIXEL = 0.55
-"""Pixels that it may lie off sideways, as much as the reader takes for one straight stack."""
+_SAME_PLACE = (0.25, 0.55, 0.55)
+"""Steps along (D, H, W) that a frame may lie off the grid: headers round, slices may be uneven."""
+_ROUNDING_MM = 0.13
+"""Or so many mm where steps are smaller: what the reader takes for one straight, even stack."""
 
 
 def check_segmentation(path: Path, volume: Volume, lungs: np.ndarray, lesions: np.ndarray) -> None:
@@ -114,9 +114,14 @@ def _read(path: Path) -> Dataset:
 
 
 def _frames(path: Path, dataset: Dataset) -> Iterator[np.ndarray]:
-    """Frames as bool (H, W), one in memory at a time."""
+    """Frames as bool (H, W), one in memory at a time where each begins on a byte."""
+    aligned = dataset.Rows * dataset.Columns % 8 == 0
     try:
-        for pixels in iter_pixels(dataset):
+        # pydicom cannot take single frames out of the middle of bytes; such images are rare.
+        whole = None if aligned else pixel_array(dataset)
+        if whole is not None and dataset.NumberOfFrames == 1:
+            whole = whole[None]
+        for pixels in iter_pixels(dataset) if whole is None else whole:
             yield pixels != 0
     except Exception as error:
         raise OutputError(
@@ -140,11 +145,9 @@ def _plane(path: Path, groups: Dataset, volume: Volume) -> int:
     position = [float(v) for v in groups.PlanePositionSequence[0].ImagePositionPatient]
     d, h, w, _ = np.linalg.solve(volume.affine, [*position, 1.0])
     plane = round(float(d))
-    if (
-        not 0 <= plane < volume.shape[0]
-        or abs(d - plane) > _SAME_PLANE
-        or max(abs(h), abs(w)) > _SAME_PIXEL
-    ):
+    off = np.abs([d - plane, h, w])
+    allowed = np.maximum(_SAME_PLACE, _ROUNDING_MM / np.array(volume.spacing_mm))
+    if not 0 <= plane < volume.shape[0] or (off > allowed).any():
         _differ(path, f"has a frame at {position} mm, voxel {d:.2f}, {h:.2f}, {w:.2f}", "a slice")
     source = groups.DerivationImageSequence[0].SourceImageSequence[0]
     number = source.get("ReferencedFrameNumber")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -9,11 +10,13 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from groundglass.errors import OutputError, SettingsError
+from groundglass.errors import GroundglassError, OutputError, SettingsError
 from groundglass.outputs.dicom.identity import KINDS, Identity
 from groundglass.outputs.dicom.read_back import check_report, check_segmentation
 from groundglass.outputs.dicom.save import save_dicom
 from groundglass.outputs.report.inputs import ReportInputs
+
+log = logging.getLogger(__name__)
 
 DEFAULT_KINDS = ("seg", "sr", "pdf")
 """Without `sc`: pictures repeat what the segmentation says, and fill an archive with copies."""
@@ -67,11 +70,25 @@ def write_objects(
     written = []
     for kind in sorted(kinds, key=list(KINDS).index):
         with stage(f"dicom: {kind}"):
-            for name, dataset in MAKERS[kind](making):
+            for name, dataset in _make(kind, making):
                 save_dicom(dataset, folder / name)
                 written.append(name)
             _check(kind, folder, making)
     return written
+
+
+def _make(kind: str, making: Making) -> Iterator[tuple[str, Dataset]]:
+    try:
+        yield from MAKERS[kind](making)
+    except GroundglassError:
+        raise
+    except Exception as error:  # a header can hold what no library has thought of
+        log.debug("making %s", kind, exc_info=True)
+        raise OutputError(
+            f"the DICOM object {kind!r} could not be made ({type(error).__name__}: {error})",
+            expected="a header that DICOM objects can be derived from",
+            remedy="Run it again with --dicom none, and please report this",
+        ) from error
 
 
 def _check(kind: str, folder: Path, making: Making) -> None:
