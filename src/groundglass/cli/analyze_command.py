@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from groundglass.deidentification.scan import Deidentification
     from groundglass.outputs.cohort import CohortRow
     from groundglass.pipeline.analyze import Analysis, AnalyzeOptions
     from groundglass.predictor.cascade import Cascade
@@ -66,6 +67,19 @@ def analyze(
             "--flips", help="Test-time flips: lesions over mirrored slices too; twice the time"
         ),
     ] = False,
+    deidentify: Annotated[
+        str | None,
+        typer.Option(
+            help="Write no name, id, date, UID or file name; profile basic, longitudinal or "
+            "research",
+            metavar="PROFILE",
+            show_default=False,
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Secret key file for --deidentify, as in deidentify", show_default=False),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Several inputs: do only what is missing")
     ] = False,
@@ -90,6 +104,7 @@ def analyze(
         allow_gaps=allow_gaps,
         probability=probability,
         nominal_spacing=nominal_spacing,
+        deidentification=_deidentification(deidentify, key, resume=resume),
     )
     check_outputs(inputs, out)
 
@@ -103,6 +118,29 @@ def analyze(
              verbose=verbose)  # fmt: skip
     else:
         _many(inputs, out, load, options=options, resume=resume, as_json=as_json, quiet=quiet)
+
+
+def _deidentification(
+    profile: str | None, key: Path | None, *, resume: bool
+) -> Deidentification | None:
+    """What --deidentify and --key ask for. Raises: SettingsError, OutputError."""
+    from groundglass.errors import SettingsError
+
+    if profile is None:
+        if key is not None:
+            raise SettingsError("--key is given without --deidentify", expected="both, or none")
+        return None
+    from groundglass.cli.deidentify_command import load_key
+    from groundglass.deidentification.profiles import find_profile
+    from groundglass.deidentification.scan import Deidentification
+
+    chosen = find_profile(profile)
+    if resume and key is None:
+        raise SettingsError(
+            "--resume is given with --deidentify, whose random names no later run can find again",
+            expected="--key too",
+        )
+    return Deidentification(chosen, load_key(key))
 
 
 def load_cascade(
@@ -208,7 +246,8 @@ def _many(
 
     from groundglass.pipeline.cohort import analyze_cohort, plan_cohort
 
-    jobs = plan_cohort(inputs, out)
+    how = options.deidentification
+    jobs = plan_cohort(inputs, out, None if how is None else how.key)
 
     def say(row: CohortRow) -> None:
         if row.status == "failed":

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
-from pydicom.dataelem import DataElement, empty_value_for_VR
+from pydicom.dataelem import DataElement, RawDataElement, empty_value_for_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
@@ -19,10 +19,15 @@ from groundglass.deidentification.identity import identity_pattern, patient_of, 
 from groundglass.deidentification.profiles import TABLE, Profile
 from groundglass.deidentification.secret_key import SecretKey
 from groundglass.deidentification.values import cap_age, clean_words, dummy_value, shift_date
+from groundglass.errors import UnreadableError
 
 _UNBOUND = frozenset(("LT", "PN", "ST", "UR", "UT"))
 """Names, links and free text: removed also where the table does not know the attribute."""
+_BYTES = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "OB or OW", "UN"))
+_IMAGE_GROUPS = (0x0028, 0x7FE0)
+"""Where bytes are pixels and their lookup tables; elsewhere nobody knows what they hold."""
 _STANDARD_UIDS = "1.2.840.10008."
+_UNDEFINED = 0xFFFFFFFF
 _PATIENT_AGE = 0x00101010
 
 
@@ -45,7 +50,7 @@ def deidentify_dataset(dataset: Dataset, key: SecretKey, profile: Profile) -> in
     What stays, stays as stored, byte by byte: geometry, rescale and pixels are not decoded.
     Private attributes, curves, overlays, unknown attributes and free text are removed. Returns
     how many attributes that stay held a name or number of the patient, which was cut out.
-    Source: DICOM PS3.15, annex E.
+    Source: DICOM PS3.15, annex E. Raises: UnreadableError where an attribute is cut short.
     """
     patient = patient_of(dataset)
     traces = identity_pattern(dataset)
@@ -66,6 +71,7 @@ def _clean(dataset: Dataset, job: _Job) -> None:
         if tag.is_private or tag.element == 0 or not dictionary_has_tag(tag):
             del dataset[tag]
             continue
+        _check_whole(dataset, tag)
         vr = _representation(dataset, tag)
         action = action_for(tag, vr, job.profile)
         if action is None and vr == "SQ":
@@ -75,8 +81,18 @@ def _clean(dataset: Dataset, job: _Job) -> None:
                 continue
             action = Action.REMOVE  # bytes that pydicom cannot take apart
         if action is None:
-            action = Action.REMOVE if vr in _UNBOUND or vr == "UN" else Action.KEEP
+            unknown = vr in _UNBOUND or (vr in _BYTES and tag.group not in _IMAGE_GROUPS)
+            action = Action.REMOVE if unknown else Action.KEEP
         _apply(dataset, tag, vr, action, job)
+
+
+def _check_whole(dataset: Dataset, tag: BaseTag) -> None:
+    """An attribute cut short by the file's end may have swallowed all that came after it."""
+    item = dataset.get_item(tag)
+    if not (isinstance(item, RawDataElement) and isinstance(item.value, bytes)):
+        return
+    if len(item.value) < item.length != _UNDEFINED:
+        raise UnreadableError(f"attribute {tag} has {len(item.value)} of {item.length} bytes")
 
 
 def _representation(dataset: Dataset, tag: BaseTag) -> str:
@@ -146,7 +162,7 @@ def _mark(dataset: Dataset, profile: Profile) -> None:
 
 
 def _new_meta(dataset: Dataset) -> None:
-    """File meta information anew: the old one names machines, and its preamble may hold anything."""
+    """File meta information anew: the old one names machines; its preamble may hold anything."""
     old = getattr(dataset, "file_meta", None) or FileMetaDataset()
     syntax = old.get("TransferSyntaxUID")
     if not syntax:

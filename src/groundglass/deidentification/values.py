@@ -22,8 +22,7 @@ _NUMBERS = frozenset(("FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"))
 _OLDEST_YEARS = 89
 _DATE_TIME = r"(\d{4})(\d\d)?(\d\d)?((?:\d{2,6}(?:\.\d{1,6})?)?(?:[+-]\d{4})?)"
 
-WORDS = frozenset(
-    """
+_VOCABULARY = """
     ap abd abdomen abdominal acquisition adult air airway and angio angiography angle apex
     arterial artery axial ax base basal bone bones body breath breathhold bronchial by chest
     chst contrast cor coronal ct ctpa cta cardiac dose delayed diffuse edge exp expiration
@@ -35,8 +34,8 @@ WORDS = frozenset(
     scout screening second series sharp single slice slices smooth soft soft-tissue spine
     spiral standard std sternum supine survey thick thin thoracic thorax thx tissue to topogram
     torax trachea ultra up upper venous vein volume w wc wo with without window
-    """.split()
-)
+"""
+WORDS = frozenset(_VOCABULARY.split())
 """What may stay in a description. A list of what to keep: names are never foreseen."""
 _NUMBER = re.compile(r"\d{1,2}([.,]\d{1,3})?(mm|cm|s|kv)?")
 """Slice thicknesses and the like; three digits in a row may be a part of an id."""

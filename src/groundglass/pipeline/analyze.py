@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import groundglass
+from groundglass.deidentification.scan import Deidentification, deidentified
 from groundglass.errors import GeometryError
 from groundglass.findings import Findings
 from groundglass.geometry import axial_order
@@ -46,6 +47,7 @@ class AnalyzeOptions:
     """What the user asked for, apart from input, output and engine.
 
     `nominal_spacing`: the header's voxel spacing was not measured, so no ml are reported.
+    `deidentification`: nothing that is written says who the patient is.
     """
 
     series: str | None = None
@@ -53,6 +55,7 @@ class AnalyzeOptions:
     allow_gaps: bool = False
     probability: bool = False
     nominal_spacing: bool = False
+    deidentification: Deidentification | None = None
     overwrite: bool = True
 
 
@@ -92,6 +95,8 @@ def analyze_scan(
             )
             if options.nominal_spacing:
                 volume = replace(volume, spacing_is_real=False)
+            if options.deidentification is not None:
+                volume = deidentified(volume, options.deidentification, scan_id=scan_id)
         segmentation = cascade.segment(volume, watch)
         with watch.stage("measure"):
             chance = _lesion_probability(segmentation, cascade)
@@ -194,13 +199,17 @@ def _run_record(
     options: AnalyzeOptions,
 ) -> dict[str, Any]:
     """The run manifest: enough to say what was done and to do it again."""
+    how = options.deidentification
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     manifest = cascade.weights["lungs"].manifest
     lesion_manifest = cascade.weights["lesions"].manifest
     return {
         "groundglass": groundglass.__version__,
         "notice": RESEARCH_USE,
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "input": path.name,
+        # Many a scan is analyzed on the day it was made.
+        "finished": now if how is None else None,
+        "input": path.name if how is None else volume.source.scan_id,
+        "deidentification": None if how is None else how.provenance(),
         "series": {
             "uid": volume.source.series_uid or None,
             "kind": volume.source.kind,
