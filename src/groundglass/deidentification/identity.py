@@ -9,7 +9,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from groundglass.deidentification.values import DUMMY_TEXT
+from groundglass.deidentification.values import DUMMY_TEXT, WORDS
 
 _NAMES = (
     "PatientName",
@@ -22,6 +22,8 @@ _NAMES = (
     "NameOfPhysiciansReadingStudy",
     "RequestingPhysician",
     "OperatorsName",
+    "InstitutionName",
+    "InstitutionalDepartmentName",
 )
 _IDS = (
     "PatientID",
@@ -30,7 +32,6 @@ _IDS = (
     "PatientBirthDate",
     "PatientTelephoneNumbers",
     "PatientAddress",
-    "InstitutionName",
     "AdmissionID",
 )
 _SHORTEST_NAME, _SHORTEST_ID = 3, 4
@@ -63,14 +64,14 @@ def _text(dataset: Dataset, keyword: str) -> str:
 def identity_pattern(dataset: Dataset) -> re.Pattern[str] | None:
     """What finds the patient's, the physicians' and the hospital's names and numbers in a text.
 
-    Names are found as whole words, numbers anywhere; short ones are not looked for. None where
-    the header has nothing to look for.
+    Names are found as whole words, numbers anywhere; short ones are not looked for, nor words of
+    radiology (a clinic for the chest). None where the header has nothing to look for.
     """
     names = {
         word
         for text in _texts(dataset, _NAMES)
         for word in re.split(r"[\\^=\s.,]+", text)
-        if len(word) >= _SHORTEST_NAME
+        if len(word) >= _SHORTEST_NAME and word.lower() not in WORDS
     }
     ids = {
         part.strip()

@@ -42,8 +42,9 @@ def scan_pseudonym(key: SecretKey, scan_id: str) -> str:
 def deidentified(volume: Volume, how: Deidentification, *, scan_id: str | None = None) -> Volume:
     """The same values and grid with a `Source` that no longer says who the patient is.
 
-    `scan_id`: the scan's new name, where it is not made from its own. UIDs become those that `deidentify` gives with the same key;
-    paths are gone; the headers that writers use are cleaned as files are.
+    `scan_id`: the scan's new name, where it is not made from its own. UIDs become those that
+    `deidentify` gives with the same key; paths are gone; the headers that writers use are
+    cleaned as files are.
     """
     source, key, profile = volume.source, how.key, how.profile
     return replace(
