@@ -150,7 +150,7 @@ def _frames_of(path: Path) -> tuple[list[Frame], str]:
                 return _frames_from(dataset, file, path)
     except UnreadableError as error:
         _log.debug("%s: %s", path, error)
-        return [], "damaged DICOM, unpacks to too much"
+        return [], f"damaged DICOM, {error.problem}"
     except Exception as error:  # a damaged header fails in any way; the file is named, not hidden
         _log.debug("%s: %r", path, error)
         return [], f"damaged DICOM header ({type(error).__name__})"
@@ -234,6 +234,7 @@ def _frame(
         return str(value if isinstance(value, str) else "/".join(map(str, _listed(value))))
 
     slope, intercept = first("RescaleSlope"), first("RescaleIntercept")
+    _check_numbers(slope, intercept, encoding)
     instance = first("InstanceNumber")
     return Frame(
         path=path,
@@ -263,6 +264,17 @@ def _frame(
         has_lut=bool(first("ModalityLUTSequence")),
         encoding=encoding,
     )
+
+
+def _check_numbers(slope: Any, intercept: Any, encoding: Encoding) -> None:
+    """Refuse numbers that no arithmetic on pixels survives. Raises: UnreadableError."""
+    for name, value in (("RescaleSlope", slope), ("RescaleIntercept", intercept)):
+        if value is not None and not abs(float(value)) < 1e6:  # True for NaN too
+            raise UnreadableError(f"{name} is {value}")
+    if not 1 <= encoding.bits_stored <= encoding.bits_allocated <= 64:
+        raise UnreadableError(
+            f"BitsStored is {encoding.bits_stored} of {encoding.bits_allocated} allocated"
+        )
 
 
 def _listed(value: Any) -> list[Any]:

@@ -24,6 +24,7 @@ _NIFTI1, _NIFTI2 = 348, 540
 _CHUNK = 1 << 20
 _PACKED = ("gzip", "gz", "bzip2", "bz2")
 _SKIPS = ("line skip", "lineskip", "byte skip", "byteskip")
+_META_LINES = 1000
 _META_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
 
 
@@ -83,14 +84,13 @@ def check_metaimage(path: Path) -> None:
     """Raises: UnreadableError where values are too large or lie elsewhere."""
     fields: dict[str, str] = {}
     with path.open("rb") as file:
-        head = file.read(LIMITS.header_bytes)
-    for line in head.split(b"\n"):
-        name, separator, value = line.partition(b"=")
-        if not separator:
-            break
-        fields[name.decode("latin-1").strip()] = value.decode("latin-1").strip()
-        if name.strip() == b"ElementDataFile":
-            break
+        for _ in range(_META_LINES):
+            name, separator, value = file.readline(_CHUNK).decode("latin-1").partition("=")
+            if not separator:
+                break
+            fields[name.strip()] = value.strip()
+            if name.strip() == "ElementDataFile":
+                break
     sizes = [int(size) for size in re.findall(r"-?\d+", fields.get("DimSize", ""))]
     kind = fields.get("ElementType", "MET_SHORT").removeprefix("MET_").removeprefix("U")
     check_array(sizes, _META_BYTES.get(kind, 8), path.name)
