@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import stat
 import struct
@@ -36,7 +37,8 @@ def extracted(path: Path, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["../up", "a/../../up", "/etc/up", "C:/up", "C:up", "..\\up", "\\\\host\\up", "a\0b", "."]
+    "name",
+    ["../up", "a/../../up", "/etc/up", "C:/up", "C:up", "..\\up", "\\\\host\\up", "a\0b", "."],
 )
 def test_ways_out_of_the_folder(tmp_path: Path, name: str) -> None:
     path = packed(tmp_path / "a.zip", {"xxxxxxxx": b"x"})
@@ -135,9 +137,5 @@ def test_damaged_directories(
     for back, value in changes:
         data[-1 - back] = value
     (tmp_path / "a.zip").write_bytes(data)
-    try:
-        volume = read_scan(tmp_path / "a.zip")
-    except GroundglassError as error:
-        assert str(error)
-    else:
-        assert volume.shape[1:] == (8, 8)
+    with contextlib.suppress(GroundglassError):
+        assert read_scan(tmp_path / "a.zip").shape[1:] == (8, 8)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from groundglass.errors import GroundglassError
@@ -21,6 +20,8 @@ from groundglass.phantom.chest import Phantom, make_phantom
 from groundglass.phantom.dicom_writer import DicomOptions, write_dicom_series
 from groundglass.phantom.nifti_writer import write_nifti
 from groundglass.phantom.settings import PhantomSettings
+
+from .damages import damages
 
 KINDS = {
     "explicit": ".dcm",
@@ -77,35 +78,6 @@ def _volume_files(phantom: Phantom, root: Path) -> dict[str, bytes]:
     }
 
 
-@st.composite
-def damages(draw: st.DrawFn) -> Callable[[bytes], bytes]:
-    """Bytes changed (mostly in the header), taken out, put in, or the end cut off."""
-    places = st.one_of(st.floats(0, 1), st.integers(0, 2000))
-    steps = draw(
-        st.lists(
-            st.tuples(st.sampled_from(["set", "set", "cut", "insert", "remove"]), places,
-                      st.one_of(st.binary(min_size=1, max_size=8),
-                                st.sampled_from([b"\xff" * 4, b"\0" * 4, b"\xff\xff\xff\x7f"]))),
-            min_size=1, max_size=6,
-        )
-    )  # fmt: skip
-
-    def apply(data: bytes) -> bytes:
-        for kind, place, change in steps:
-            at = int(place * len(data)) if isinstance(place, float) else place % (len(data) + 1)
-            if kind == "cut":
-                data = data[:at]
-            elif kind == "insert":
-                data = data[:at] + change + data[at:]
-            elif kind == "remove":
-                data = data[:at] + data[at + len(change) :]
-            else:
-                data = data[:at] + change + data[at + len(change) :]
-        return data
-
-    return apply
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -121,9 +93,5 @@ def test_damaged_files_are_read_or_refused(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # libraries warn of odd values; the answer is what counts
         inspect_input(path)
-        try:
-            volume = read_scan(path)
-        except GroundglassError as error:
-            assert str(error)
-        else:
-            assert volume.array.dtype in (np.int16, np.uint8)
+        with contextlib.suppress(GroundglassError):
+            assert read_scan(path).array.dtype in (np.int16, np.uint8)

@@ -48,9 +48,7 @@ def test_without_a_known_amount_of_memory_only_the_absurd_is_refused(
         check_array((2**32 + 1,), 1, "scan")
 
 
-def test_memory_of_machine_and_container(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_of_machine_and_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = {
         "/proc/meminfo": "MemTotal: 9000 kB\nMemAvailable: 5000 kB\n",
         "/sys/fs/cgroup/memory.max": "3000000",
@@ -199,7 +197,8 @@ class TestVolumeFiles:
         text = {
             "nhdr": f"NRRD0004\ntype: short\ndimension: 3\nsizes: 2 2 2\nencoding: raw\n"
             f"data file: {other}\n\n",
-            "mhd": f"NDims = 3\nDimSize = 2 2 2\nElementType = MET_SHORT\nElementDataFile = {other}\n",
+            "mhd": "NDims = 3\nDimSize = 2 2 2\nElementType = MET_SHORT\n"
+            f"ElementDataFile = {other}\n",
         }[kind]
         if kind == "mhd":
             pytest.importorskip("SimpleITK")
@@ -207,7 +206,7 @@ class TestVolumeFiles:
         folder.mkdir()
         (tmp_path / "secret.raw").write_bytes(bytes(16))
         (folder / f"a.{kind}").write_text(text)
-        with pytest.raises(UnreadableError, match="lie in|is not beside it"):
+        with pytest.raises(UnreadableError, match=r"lie in|is not beside it"):
             read_scan(folder / f"a.{kind}")
 
     def test_metaimage_with_absurd_sizes(self, tmp_path: Path) -> None:

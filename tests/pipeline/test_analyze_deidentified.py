@@ -68,9 +68,7 @@ def test_dicom(study: Path, tmp_path: Path, rule_cascade: Cascade, options: Anal
     assert "chin" in report
 
 
-def test_without_it_the_names_are_there(
-    study: Path, tmp_path: Path, rule_cascade: Cascade
-) -> None:
+def test_without_it_the_names_are_there(study: Path, tmp_path: Path, rule_cascade: Cascade) -> None:
     """The test above would find them."""
     analyze_scan(study, tmp_path / "out", rule_cascade)
     found = {secret for _, secret in find_secrets(tmp_path / "out", OLD)}
@@ -106,9 +104,7 @@ def test_cohort(
 
 
 @pytest.mark.parametrize("kind", ["dicom", "zip", "nifti", "png"])
-def test_scan_keeps_values_and_grid_and_loses_the_rest(
-    inputs: dict[str, Path], kind: str
-) -> None:
+def test_scan_keeps_values_and_grid_and_loses_the_rest(inputs: dict[str, Path], kind: str) -> None:
     volume = read_scan(inputs[kind])
     how = Deidentification(PROFILES["basic"], KEY)
     clean = deidentified(volume, how)

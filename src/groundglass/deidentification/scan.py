@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass, replace
 from typing import Any
+
+from pydicom.dataset import Dataset
 
 from groundglass.deidentification.dataset import deidentify_dataset
 from groundglass.deidentification.profiles import NOT_REMOVED, TABLE, Profile
 from groundglass.deidentification.secret_key import SecretKey
 from groundglass.deidentification.values import clean_words
 from groundglass.deidentification.volume_files import NRRD_KEPT, clean_nifti_header
+from groundglass.errors import UnreadableError
 from groundglass.volume import Finding, Source, Volume
 
 _UID = re.compile(r"\d+(?:\.\d+){3,}")
@@ -44,7 +48,7 @@ def deidentified(volume: Volume, how: Deidentification, *, scan_id: str | None =
 
     `scan_id`: the scan's new name, where it is not made from its own. UIDs become those that
     `deidentify` gives with the same key; paths are gone; the headers that writers use are
-    cleaned as files are.
+    cleaned as files are. Raises: UnreadableError where a header is too damaged for that.
     """
     source, key, profile = volume.source, how.key, how.profile
     return replace(
@@ -72,10 +76,7 @@ def clean_header(source: Source, key: SecretKey, profile: Profile) -> dict[str, 
     if "paths" in header:
         out["paths"] = ("",) * len(header["paths"])
     if "dataset" in header:
-        import copy
-
-        out["dataset"] = copy.deepcopy(header["dataset"])
-        deidentify_dataset(out["dataset"], key, profile)
+        out["dataset"] = _clean_dataset(header["dataset"], key, profile)
     if "nifti_header" in header:
         out["nifti_header"] = header["nifti_header"].copy()
         clean_nifti_header(out["nifti_header"])
@@ -83,6 +84,19 @@ def clean_header(source: Source, key: SecretKey, profile: Profile) -> dict[str, 
         texts = header["nrrd_header"]
         out["nrrd_header"] = {name: texts[name] for name in NRRD_KEPT if name in texts}
     return out
+
+
+def _clean_dataset(dataset: Dataset, key: SecretKey, profile: Profile) -> Dataset:
+    try:
+        clean = copy.deepcopy(dataset)
+        deidentify_dataset(clean, key, profile)
+    except Exception as error:  # odd headers fail in any way, and nothing of them may stay
+        raise UnreadableError(
+            f"the scan's header cannot be de-identified ({type(error).__name__})",
+            expected="a whole DICOM header",
+            remedy="Export the series again",
+        ) from error
+    return clean
 
 
 def _frame_uid(uid: str, key: SecretKey) -> str:

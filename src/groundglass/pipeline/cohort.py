@@ -106,7 +106,7 @@ def _without_names(row: CohortRow) -> CohortRow:
     """The row without path and error text, which name files; the log, no result, has the text."""
     error = row.error
     if error:
-        log.warning("%s (%s): %s", row.scan_id, row.input, error)
+        log.error("%s (%s): %s", row.scan_id, row.input, error)
         error = "text withheld, as it may name the patient; the log has it"
     return replace(row, input=row.scan_id, error=error)
 
