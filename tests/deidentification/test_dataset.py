@@ -109,6 +109,25 @@ def test_names_typed_into_other_fields_are_cut_out(tmp_path: Path) -> None:
     assert dataset.ManufacturerModelName == "Scanner of REMOVED REMOVED"
 
 
+@pytest.mark.parametrize("charset", ["ISO_IR 192", "ISO_IR 100", "ISO 2022 IR 87"])
+def test_names_and_texts_in_other_alphabets(tmp_path: Path, charset: str) -> None:
+    """A name is found in the bytes of its character set; what stands around it stays whole."""
+    name, around = ("山田", "東京") if charset == "ISO 2022 IR 87" else ("Größler", "Gerät")
+    given = patient_slice()
+    given.SpecificCharacterSet = charset if "2022" not in charset else ["", charset]
+    given.PatientName = f"{name}^X"
+    given.ManufacturerModelName = f"{around} {name} 2"
+    given.FilterType = "FLAT"
+    dataset = stored(tmp_path, given)
+    deidentify_dataset(dataset, KEY, PROFILES["basic"])
+    dataset.save_as(tmp_path / "out.dcm")
+    after = pydicom.dcmread(tmp_path / "out.dcm")
+    if charset != "ISO 2022 IR 87":  # its names are too short to be looked for
+        assert after.ManufacturerModelName == f"{around} REMOVED 2"
+    assert after.FilterType == "FLAT"
+    assert str(after.PatientName).startswith("P-")
+
+
 def test_uids_are_new_and_still_linked(tmp_path: Path) -> None:
     one, two = stored(tmp_path, patient_slice(0)), stored(tmp_path, patient_slice(1))
     for dataset in (one, two):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ KEY = SecretKey(bytes(range(32)))
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(damage=damages())
 @example(damage=lambda data: data)
@@ -39,8 +40,9 @@ def test_damaged_files(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None
     written = list(out.rglob("*.dcm"))
     assert outcome.written == len(written)
     assert outcome.written + outcome.left_out.total() == 1
-    for file in written:
-        assert pydicom.dcmread(file).PatientIdentityRemoved == "YES"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what was odd and stays is odd still
+        assert all(pydicom.dcmread(file).PatientIdentityRemoved == "YES" for file in written)
 
 
 @pytest.mark.parametrize(

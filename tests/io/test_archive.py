@@ -10,6 +10,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -83,15 +84,15 @@ def test_bomb_by_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_million_members(tmp_path: Path) -> None:
     """The list alone takes over a gigabyte once read; its length is seen before that."""
-    record = bytearray(46 + 6)
-    record[:4] = b"PK\x01\x02"
-    record[28:30] = struct.pack("<H", 6)
     count, path = 1_000_000, tmp_path / "a.zip"
+    records = np.zeros((count, 46 + 6), np.uint8)
+    records[:, :4] = list(b"PK\x01\x02")
+    records[:, 28] = 6
+    for place in range(6):
+        records[:, 46 + place] = 48 + np.arange(count) // 10 ** (5 - place) % 10
+    size = records.nbytes
     with path.open("wb") as out:
-        for start in range(0, count, 10_000):
-            names = (f"{number:06d}".encode() for number in range(start, start + 10_000))
-            out.write(b"".join(bytes(record[:46]) + name for name in names))
-        size = count * len(record)
+        out.write(records.tobytes())
         out.write(struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, 0))
         out.write(struct.pack("<4sLQL", b"PK\x06\x07", 0, size, 1))
         out.write(struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 2**32 - 1, 0, 0))
@@ -107,6 +108,16 @@ def test_archives_in_archives(tmp_path: Path) -> None:
         extracted(packed(tmp_path / "a.zip", {"inner.zip": inner}), tmp_path / "out")
     both = packed(tmp_path / "b.zip", {"inner.zip": inner, "a": b"x"})
     assert extracted(both, tmp_path / "out2") == ["a"]
+
+
+def test_a_member_without_a_name(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", {"a": b"x"})
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02")
+    data[at + 28] = 0
+    path.write_bytes(data)
+    with pytest.raises(UnreadableError, match="damaged or unsupported zip"):
+        extracted(path, tmp_path / "out")
 
 
 @pytest.mark.parametrize("names", [("a", "a/b"), ("x" * 300,), ("a/b", "a")])

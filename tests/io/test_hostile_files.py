@@ -80,7 +80,7 @@ def _volume_files(phantom: Phantom, root: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(damage=damages())
 @example(damage=lambda data: b"")

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
 from groundglass.deidentification.values import DUMMY_TEXT, WORDS
 
@@ -112,9 +113,19 @@ def redact(dataset: Dataset, pattern: re.Pattern[str]) -> int:
         elif vr in _SEARCHED and tag.group not in _NOT_SEARCHED and tag != _CHARACTER_SET:
             text = raw_text(item.value)
             if pattern.search(text):
-                if vr == "UN":
-                    del dataset[tag]
-                else:
-                    dataset[tag] = DataElement(tag, vr, pattern.sub(DUMMY_TEXT, text))
+                _put(dataset, tag, vr, pattern.sub(DUMMY_TEXT, text))
                 changed += 1
     return changed
+
+
+def _put(dataset: Dataset, tag: BaseTag, vr: str, text: str) -> None:
+    """A new text in place of a stored one, in the bytes of whatever character set it is in."""
+    item = dataset.get_item(tag)
+    if vr == "UN":
+        del dataset[tag]
+    elif isinstance(item, RawDataElement) and isinstance(item.value, bytes):
+        value = text.encode("latin-1")
+        value += b" " * (len(value) % 2)
+        dataset[tag] = item._replace(value=value, length=len(value))
+    else:
+        dataset[tag] = DataElement(tag, vr, text)

@@ -30,6 +30,7 @@ _UNPACKING = (
     OSError,
     ValueError,
     OverflowError,
+    IndexError,
 )
 """How a damaged or hostile zip fails: names that are none, files that are folders, bad streams."""
 

@@ -199,17 +199,12 @@ def _run_record(
     options: AnalyzeOptions,
 ) -> dict[str, Any]:
     """The run manifest: enough to say what was done and to do it again."""
-    how = options.deidentification
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     manifest = cascade.weights["lungs"].manifest
     lesion_manifest = cascade.weights["lesions"].manifest
     return {
         "groundglass": groundglass.__version__,
         "notice": RESEARCH_USE,
-        # Many a scan is analyzed on the day it was made.
-        "finished": now if how is None else None,
-        "input": path.name if how is None else volume.source.scan_id,
-        "deidentification": None if how is None else how.provenance(),
+        **_when_and_what(path, volume, options.deidentification),
         "series": {
             "uid": volume.source.series_uid or None,
             "kind": volume.source.kind,
@@ -252,6 +247,14 @@ def _run_record(
         "slices_seen": segmentation.slices_seen,
         "versions": {"python": platform.python_version(), **_package_versions()},
     }
+
+
+def _when_and_what(path: Path, volume: Volume, how: Deidentification | None) -> dict[str, Any]:
+    if how is not None:  # no time either: many a scan is analyzed on the day it was made
+        name = volume.source.scan_id
+        return {"finished": None, "input": name, "deidentification": how.provenance()}
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"finished": now, "input": path.name, "deidentification": None}
 
 
 def _package_versions() -> dict[str, str]:
