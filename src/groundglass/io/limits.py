@@ -24,6 +24,7 @@ class ReadLimits:
     `archive_ratio`, from `archive_ratio_from_bytes` on: packed CT shrinks to a half or a third,
     empty masks to a hundredth; a bomb to a thousandth, which is all that deflate can do.
     `deflate_ratio`: no gzip or deflate stream grows by more than 1032 (RFC 1951).
+    `deflated_dicom_bytes`: one file of a deflated transfer syntax; multi-frame CT has 1 GiB.
     `header_bytes`: a header of text, or header extensions, beside the values.
     `voxels`: 4,096 slices of 1,024 x 1,024.
     `planes`: a body of 2 m in steps of 0.1 mm.
