@@ -33,6 +33,7 @@ def test_what_it_says(groundglass: Groundglass, study: Path, tmp_path: Path) -> 
     assert (answer.code, answer.out) == (0, f"{tmp_path / 'out'}\n")
     assert "12 files written: 1 patients, 1 studies, 1 series" in answer.err
     assert "36 attributes that stay held a name or number and were cut" in answer.err
+    assert "12 images do not say whether text is burned in" in answer.err
     assert "left out: 1 files, not DICOM" in answer.err
     assert "chin" in answer.err
     assert not [secret for secret in SECRETS if secret in answer.err]

@@ -18,7 +18,7 @@ def action(keyword: str, profile: str = "basic") -> Action | None:
 
 @pytest.mark.parametrize(
     ("keyword", "expected"),
-    [  # read off the standard's page, not off the package
+    [  # with the letters of the standard's table
         ("AccessionNumber", Action.EMPTY),  # Z
         ("AcquisitionComments", Action.REMOVE),  # X
         ("AcquisitionDate", Action.EMPTY),  # X/Z

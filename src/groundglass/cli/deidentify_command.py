@@ -84,6 +84,8 @@ def outcome_lines(outcome: Outcome) -> list[str]:
         )
     if outcome.redacted:
         lines.append(f"{outcome.redacted} attributes that stay held a name or number and were cut")
+    if outcome.silent:
+        lines.append(f"{outcome.silent} images do not say whether text is burned in: look at them")
     lines += [f"left out: {count} files, {reason}" for reason, count in outcome.left_out.items()]
     lines.append(f"not removed: {NOT_REMOVED}")
     return lines

@@ -31,10 +31,12 @@ class Outcome:
 
     `left_out` counts files by reason. `names` maps (kind, old) to new, kind patient, study,
     series or scan; `days` a patient's old id to the shift of its dates. `redacted` counts
-    attributes that stay and held a name or number of the patient, which was cut out.
+    attributes that stay and held a name or number of the patient, which was cut out; `silent`
+    images whose header does not say whether text is burned in.
     """
 
     written: int = 0
+    silent: int = 0
     redacted: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     names: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -102,6 +104,7 @@ class _Job:
             _save(dataset, place)
         self.out.written += 1
         self.out.redacted += redacted
+        self.out.silent += "BurnedInAnnotation" not in dataset
         names = zip(("study", "series"), old, new, strict=True)
         self.out.names.update({(kind, before): after for kind, before, after in names})
         self.out.names["patient", _shown(patient)] = pseudonym

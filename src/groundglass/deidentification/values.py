@@ -37,8 +37,9 @@ _VOCABULARY = """
 """
 WORDS = frozenset(_VOCABULARY.split())
 """What may stay in a description. A list of what to keep: names are never foreseen."""
-_NUMBER = re.compile(r"\d{1,2}([.,]\d{1,3})?(mm|cm|s|kv)?")
-"""Slice thicknesses and the like; three digits in a row may be a part of an id."""
+_LENGTH = re.compile(r"\d{1,2}([.,]\d{1,3})?(mm|cm)")
+_STEPS = frozenset("0.5 0.6 0.625 0.75 0.8 1.0 1.25 1.5 2.0 2.5 3.0 5.0".split(" "))
+"""Slice thicknesses, which stay without a unit too. No other number does: 17/04/21 is three."""
 
 
 def dummy_value(vr: str) -> Any:
@@ -76,12 +77,12 @@ def shift_date(text: str, vr: str, days: int) -> str:
 
 
 def clean_words(text: str) -> str:
-    """The words of radiology and short numbers in `text`, in their order; '' where none is."""
+    """The words of radiology and slice thicknesses in `text`, in order; '' where none is."""
     parts = re.split(r"[^\w.,\-]+|_", text)
     kept = [
         part
         for part in (part.strip(".,-") for part in parts)
-        if part.lower() in WORDS or _NUMBER.fullmatch(part.lower())
+        if part.lower() in WORDS or part in _STEPS or _LENGTH.fullmatch(part.lower())
     ]
     return " ".join(kept)
 
