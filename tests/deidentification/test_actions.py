@@ -32,6 +32,7 @@ def action(keyword: str, profile: str = "basic") -> Action | None:
         ("DigitalSignaturesSequence", Action.REMOVE),
         ("IconImageSequence", Action.REMOVE),
         ("SourceImageSequence", None),  # X/Z/U*: cleaned inside
+        ("DateOfGainCalibration", Action.EMPTY),  # not in the table, and yet a date
         ("PixelSpacing", None),
         ("ConvolutionKernel", None),
         ("ImagePositionPatient", None),

@@ -65,6 +65,8 @@ def action_for(tag: int, vr: str, profile: Profile) -> Action | None:
         return Action.KEEP
     if profile.clean_descriptors and tag in _tags(_DESCRIPTORS):
         return Action.WORDS
+    if basic is None and vr in ("DA", "DT"):
+        basic = Action.EMPTY  # the table leaves out a few dates of calibrations and expiry
     if profile.shift_dates and basic and vr in ("DA", "DT", "TM"):
         return basic if tag in _tags(_NOT_SHIFTED) else Action.SHIFT
     return basic

@@ -38,7 +38,7 @@ _VOCABULARY = """
 WORDS = frozenset(_VOCABULARY.split())
 """What may stay in a description. A list of what to keep: names are never foreseen."""
 _LENGTH = re.compile(r"\d{1,2}([.,]\d{1,3})?(mm|cm)")
-_STEPS = frozenset("0.5 0.6 0.625 0.75 0.8 1.0 1.25 1.5 2.0 2.5 3.0 5.0".split(" "))
+_STEPS = ("0.5", "0.6", "0.625", "0.75", "0.8", "1.0", "1.25", "1.5", "2.0", "2.5", "3.0", "5.0")
 """Slice thicknesses, which stay without a unit too. No other number does: 17/04/21 is three."""
 
 
