@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from groundglass.cli.deidentify_option import asked_deidentification
 from groundglass.cli.load_classifier import load_classifier
 
 if TYPE_CHECKING:
@@ -95,6 +96,19 @@ def analyze(
             "--flips", help="Test-time flips: lesions over mirrored slices too; twice the time"
         ),
     ] = False,
+    deidentify: Annotated[
+        str | None,
+        typer.Option(
+            help="Write no name, id, date, UID or file name; profile basic, longitudinal or "
+            "research",
+            metavar="PROFILE",
+            show_default=False,
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Secret key file for --deidentify, as in deidentify", show_default=False),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Several inputs: do only what is missing")
     ] = False,
@@ -122,6 +136,7 @@ def analyze(
         nominal_spacing=nominal_spacing,
         pdf=pdf,
         dicom=None if dicom is None else parse_dicom_kinds(dicom),
+        deidentification=asked_deidentification(deidentify, key, resume=resume),
     )
     check_outputs(inputs, out)
 
@@ -249,7 +264,8 @@ def _many(
     from groundglass.cli.routes_line import routes_line
     from groundglass.pipeline.cohort import analyze_cohort, plan_cohort
 
-    jobs = plan_cohort(inputs, out)
+    how = options.deidentification
+    jobs = plan_cohort(inputs, out, None if how is None else how.key)
 
     def say(row: CohortRow) -> None:
         if row.status == "failed":

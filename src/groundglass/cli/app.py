@@ -11,6 +11,7 @@ import groundglass
 from groundglass.cli.analyze_command import analyze
 from groundglass.cli.audit_command import audit
 from groundglass.cli.calibrate_command import calibrate
+from groundglass.cli.deidentify_command import deidentify
 from groundglass.cli.demo_command import demo
 from groundglass.cli.evaluate_command import evaluate
 from groundglass.cli.folds_command import folds
@@ -55,6 +56,7 @@ def _root(
 
 _ = app.command("analyze")(analyze)
 _ = app.command("inspect")(inspect)
+_ = app.command("deidentify")(deidentify)
 _ = app.command("demo")(demo)
 _ = app.command("phantom")(phantom)
 _ = app.command("schema")(schema)

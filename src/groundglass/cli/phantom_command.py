@@ -201,10 +201,10 @@ def _write(
 ) -> str:
     """Make and write the phantom; a sentence about it."""
     from groundglass.errors import SettingsError
+    from groundglass.io.placing import new_folder
     from groundglass.phantom.chest import make_phantom
     from groundglass.phantom.dicom_writer import DicomOptions, write_dicom_series
     from groundglass.phantom.nifti_writer import DOMAINS, write_nifti, write_reference
-    from groundglass.phantom.placing import new_folder
 
     for option, value, known in (
         ("--format", form, ("dicom", "nifti")),

@@ -21,7 +21,7 @@ from groundglass.datasets.index import (
 )
 from groundglass.errors import DatasetError, InputError, NoLungError
 from groundglass.intensity import Intensity, IntensityChoice, resolve_intensity
-from groundglass.io.dicom_frames import looks_like_dicom
+from groundglass.io.dicom_file import looks_like_dicom
 from groundglass.io.found import kind_of_name, natural_key, scan_id_of
 from groundglass.io.pictures import read_pictures
 from groundglass.io.read import read_scan

@@ -2,40 +2,87 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
 from groundglass.errors import UnreadableError
+from groundglass.io.limits import LIMITS
 
-MAX_MEMBERS = 50_000
-MAX_BYTES = 16 * 2**30
-"""More than any single study; a small zip that unpacks to this is an attack or a mistake."""
 _CHUNK = 1 << 20
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz.tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
+_END = b"PK\x05\x06"
+_END64 = b"PK\x06\x06"
+_END64_BYTES, _LOCATOR64_BYTES = 56, 20
+_END_BYTES = 22 + 65_535 + _END64_BYTES + _LOCATOR64_BYTES
+_UNPACKING = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    OverflowError,
+    IndexError,
+)
+"""How a damaged or hostile zip fails: names that are none, files that are folders, bad streams."""
 
 
 def extract_zip(
-    path: Path, folder: Path, *, max_members: int = MAX_MEMBERS, max_bytes: int = MAX_BYTES
+    path: Path,
+    folder: Path,
+    *,
+    max_members: int = LIMITS.archive_members,
+    max_bytes: int = LIMITS.archive_bytes,
 ) -> None:
-    """Unpack `path` below `folder`.
+    """Unpack `path` below `folder`; links and archives inside are left out.
 
     Raises: UnreadableError where it is damaged, encrypted, too large, or leaves the folder.
     """
     try:
+        _check_directory(path)
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if not info.is_dir()]
             _check(members, path, folder, max_members, max_bytes)
             left = max_bytes
             for info in members:
                 left -= _extract(archive, info, folder, left, path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _UNPACKING as error:
         raise UnreadableError(
             f"{path.name} is a damaged or unsupported zip ({error})",
             expected="a whole zip",
             remedy="Unpack it with another tool and give the folder",
         ) from error
+
+
+def _check_directory(path: Path) -> None:
+    """Refuse a list of members that is too long, before it is read: that alone takes gigabytes."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _END_BYTES))
+        tail = file.read()
+    # The places are those where zipfile looks.
+    bare = tail[-22:-18] == _END and tail[-2:] == b"\0\0"
+    at = len(tail) - 22 if bare else tail.rfind(_END)
+    if at < 0 or len(tail) < at + 22:
+        return  # no zip at all, which zipfile says better
+    length = struct.unpack("<L", tail[at + 12 : at + 16])[0]
+    at64 = at - _LOCATOR64_BYTES - _END64_BYTES
+    if at64 >= 0 and tail[at64 : at64 + 4] == _END64:
+        length = struct.unpack("<Q", tail[at64 + 40 : at64 + 48])[0]
+    if length > LIMITS.archive_directory_bytes:
+        raise UnreadableError(
+            f"{path.name} has a list of members of {length} bytes",
+            expected=f"at most {LIMITS.archive_directory_bytes}",
+            remedy="Unpack it yourself and give the folder",
+        )
 
 
 def _check(
@@ -46,9 +93,16 @@ def _check(
             f"{path.name} has {len(members)} members", expected=f"at most {max_members}"
         )
     total = sum(info.file_size for info in members)
+    packed = max(1, sum(info.compress_size for info in members))
     if total > max_bytes:
         raise UnreadableError(
             f"{path.name} unpacks to {total} bytes", expected=f"at most {max_bytes}"
+        )
+    if total > LIMITS.archive_ratio_from_bytes and total / packed > LIMITS.archive_ratio:
+        raise UnreadableError(
+            f"{path.name} unpacks to {total} bytes, {total / packed:.0f} times its size",
+            expected=f"at most {LIMITS.archive_ratio} times",
+            remedy="If it is no attack, unpack it yourself and give the folder",
         )
     if total > shutil.disk_usage(folder).free:
         raise UnreadableError(
@@ -57,21 +111,42 @@ def _check(
             remedy="Set TMPDIR to a larger disk, or unpack it yourself",
         )
     for info in members:
-        parts = PurePosixPath(info.filename.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
-            raise UnreadableError(
-                f"{path.name} has the member {info.filename!r}, which leaves its folder",
-                expected="relative paths",
-            )
-        if info.flag_bits & 1:
-            raise UnreadableError(f"{path.name} is encrypted", expected="a zip without a password")
+        _check_name(info, path)
+    if members and all(_is_archive(info) for info in members):
+        raise UnreadableError(
+            f"{path.name} holds nothing but archives ({members[0].filename!r})",
+            expected="files of a scan",
+            remedy="Unpack it and give the archive inside",
+        )
+
+
+def _check_name(info: zipfile.ZipInfo, path: Path) -> None:
+    parts = PurePosixPath(info.filename.replace("\\", "/"))
+    if (
+        parts.is_absolute()
+        or not parts.parts
+        or ".." in parts.parts
+        or ":" in parts.parts[0]
+        or "\0" in info.orig_filename
+    ):
+        raise UnreadableError(
+            f"{path.name} has the member {info.orig_filename!r}, which leaves its folder",
+            expected="relative paths",
+        )
+    if info.flag_bits & 1:
+        raise UnreadableError(f"{path.name} is encrypted", expected="a zip without a password")
+
+
+def _is_archive(info: zipfile.ZipInfo) -> bool:
+    return info.filename.lower().endswith(_ARCHIVES)
 
 
 def _extract(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path, left: int, path: Path
 ) -> int:
-    """Write one member, counting what really comes out; links are left out."""
-    if stat.S_ISLNK(info.external_attr >> 16):
+    """Write one member, counting what really comes out; links and archives are left out."""
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG) or _is_archive(info):
         return 0
     target = folder / PurePosixPath(info.filename.replace("\\", "/"))
     target.parent.mkdir(parents=True, exist_ok=True)

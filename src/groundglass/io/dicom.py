@@ -17,6 +17,7 @@ from groundglass.io.dicom_frames import read_frames
 from groundglass.io.dicom_geometry import Grid
 from groundglass.io.dicom_pixels import decode_into
 from groundglass.io.dicom_stacks import Stack, build_stacks
+from groundglass.io.limits import check_array
 from groundglass.volume import Finding, Source, Volume
 
 
@@ -124,6 +125,8 @@ def _assemble(stack: Stack, grid: Grid) -> tuple[np.ndarray, list[int | None]]:
     frames = stack.frames
     height, width = frames[0].rows, frames[0].columns
     origin: list[int | None] = [None] * grid.depth
+    name = f"series {stack.id}"
+    check_array((grid.depth, height, width), 2 if grid.is_even else 4, name)
     if not grid.is_even:
         measured = np.empty((len(frames), height, width), np.int16)
         decode_into(measured, frames, range(len(frames)))

@@ -24,6 +24,9 @@ from pydicom.uid import (
     LegacyConvertedEnhancedCTImageStorage,
 )
 
+from groundglass.errors import UnreadableError
+from groundglass.io.dicom_file import check_deflated, dicom_mark
+
 _log = logging.getLogger(__name__)
 
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -131,38 +134,23 @@ def read_frames(paths: Iterable[Path]) -> tuple[list[Frame], list[tuple[Path, st
     return frames, ignored
 
 
-def looks_like_dicom(path: Path) -> bool:
-    """True where the file has the DICOM mark, or begins like one that was saved without it."""
-    try:
-        with path.open("rb") as file:
-            return _mark(file) != ""
-    except OSError:
-        return False
-
-
-def _mark(file: BinaryIO) -> str:
-    head = file.read(132)
-    file.seek(0)
-    if head[128:] == b"DICM":
-        return "part10"
-    # Group 2 or 8, a low element number: the beginning of a data set without the preamble.
-    bare = len(head) >= 8 and head[:2] in (b"\x02\x00", b"\x08\x00") and head[3] == 0
-    return "bare" if bare else ""
-
-
 def _frames_of(path: Path) -> tuple[list[Frame], str]:
     try:
         with path.open("rb") as file:
-            mark = _mark(file)
+            mark = dicom_mark(file)
             if not mark:
                 return [], "not DICOM"
             # pydicom warns of every odd value in a header; what matters is checked below.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
+                check_deflated(file)
                 dataset = pydicom.dcmread(
                     file, stop_before_pixels=True, force=mark == "bare", specific_tags=list(_TAGS)
                 )
                 return _frames_from(dataset, file, path)
+    except UnreadableError as error:
+        _log.debug("%s: %s", path, error)
+        return [], f"damaged DICOM, {error.problem}"
     except Exception as error:  # a damaged header fails in any way; the file is named, not hidden
         _log.debug("%s: %r", path, error)
         return [], f"damaged DICOM header ({type(error).__name__})"
@@ -246,6 +234,7 @@ def _frame(
         return str(value if isinstance(value, str) else "/".join(map(str, _listed(value))))
 
     slope, intercept = first("RescaleSlope"), first("RescaleIntercept")
+    _check_numbers(slope, intercept, encoding)
     instance = first("InstanceNumber")
     return Frame(
         path=path,
@@ -275,6 +264,17 @@ def _frame(
         has_lut=bool(first("ModalityLUTSequence")),
         encoding=encoding,
     )
+
+
+def _check_numbers(slope: Any, intercept: Any, encoding: Encoding) -> None:
+    """Refuse numbers that no arithmetic on pixels survives. Raises: UnreadableError."""
+    for name, value in (("RescaleSlope", slope), ("RescaleIntercept", intercept)):
+        if value is not None and not abs(float(value)) < 1e6:  # True for NaN too
+            raise UnreadableError(f"{name} is {value}")
+    if not 1 <= encoding.bits_stored <= encoding.bits_allocated <= 64:
+        raise UnreadableError(
+            f"BitsStored is {encoding.bits_stored} of {encoding.bits_allocated} allocated"
+        )
 
 
 def _listed(value: Any) -> list[Any]:

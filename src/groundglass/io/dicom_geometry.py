@@ -13,6 +13,7 @@ import numpy as np
 
 from groundglass.geometry import shear_degrees
 from groundglass.io.dicom_frames import Frame
+from groundglass.io.limits import LIMITS
 from groundglass.volume import Finding
 
 SAME_PLACE_MM = 0.01
@@ -78,6 +79,12 @@ def fit_grid(frames: Sequence[Frame]) -> Grid | str:
     place = distances_mm(frames)
     steps = np.diff(place)
     nominal = float(np.median(steps))
+    spanned = float(place[-1] - place[0]) / nominal
+    if spanned > LIMITS.planes:
+        return (
+            f"slices span {spanned:.0f} times their usual step of {nominal:.3g} mm, more than the "
+            f"{LIMITS.planes} a body can have"
+        )
     counts = np.maximum(1, np.rint(steps / nominal)).astype(int)
     planes = np.concatenate([[0], np.cumsum(counts)])
     slope, start = np.polyfit(planes, place, 1)

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID
 
 from groundglass.errors import UnreadableError
+from groundglass.io.dicom_file import read_dicom_file
 from groundglass.io.dicom_frames import Encoding, Frame
+from groundglass.io.limits import check_array
 
 _PADDED = np.iinfo(np.int16).min
 _LIMITS = np.iinfo(np.int16)
@@ -58,6 +59,8 @@ def decode_into(out: np.ndarray, frames: Sequence[Frame], planes: Sequence[int])
 def _stored(path: Path, frames: list[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
     """Frames of one file (ascending index) with their stored values."""
     encoding = frames[0].encoding
+    decoded_bytes = encoding.samples * max(1, encoding.bits_allocated // 8)
+    check_array((frames[0].rows, frames[0].columns), decoded_bytes, path.name)
     plain = encoding.offset and encoding.bits_allocated in (8, 16) and encoding.samples == 1
     source = _plain(path, frames) if plain else _decoded(path, frames)
     for frame, pixels in zip(frames, source, strict=True):
@@ -80,16 +83,19 @@ def _plain(path: Path, frames: list[Frame]) -> Iterator[np.ndarray]:
     dtype = np.dtype(f"<{letter}{first.encoding.bits_allocated // 8}")
     size = first.rows * first.columns * dtype.itemsize
     try:
+        whole = path.stat().st_size
         with path.open("rb") as file:
             for frame in frames:
-                file.seek(first.encoding.offset + frame.index * size)
-                data = file.read(size)
-                if len(data) < size:
+                start = first.encoding.offset + frame.index * size
+                if start + size > whole:  # read() makes room for all of it before it reads
+                    there = min(size, max(0, whole - start))
                     raise UnreadableError(
-                        f"{path.name} ends early: {len(data)} of {size} bytes of pixels",
+                        f"{path.name} ends early: {there} of {size} bytes of pixels",
                         expected="a whole file",
                         remedy="Copy or export the series again",
                     )
+                file.seek(start)
+                data = file.read(size)
                 pixels = np.frombuffer(data, dtype).reshape(frame.rows, frame.columns)
                 yield _without_high_bits(pixels, first.encoding)
     except OSError as error:
@@ -116,7 +122,7 @@ def _decoded(path: Path, frames: list[Frame]) -> Iterator[np.ndarray]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # odd headers are warned about, and still decode
                 if pixels is None:
-                    dataset = pydicom.dcmread(path, force=True)
+                    dataset = read_dicom_file(path)
                     if "TransferSyntaxUID" not in dataset.file_meta:
                         dataset.file_meta.TransferSyntaxUID = UID(frame.encoding.transfer_syntax)
                     indices = [frame.index for frame in frames]

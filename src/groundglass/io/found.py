@@ -12,7 +12,7 @@ from pathlib import Path
 
 from groundglass.errors import SeriesError, UnreadableError
 from groundglass.io.archive import extract_zip
-from groundglass.io.dicom_frames import looks_like_dicom
+from groundglass.io.dicom_file import looks_like_dicom
 
 NIFTI = (".nii", ".nii.gz")
 NRRD = (".nrrd", ".nhdr")
@@ -55,6 +55,10 @@ def locate(path: Path) -> Iterator[Found]:
     if path.is_dir():
         yield _in_folder(path, scan_id, path.name or str(path))
         return
+    if not path.is_file():
+        raise UnreadableError(
+            f"{path.name} is a device, pipe or socket", expected="a file or a folder"
+        )
     yield _file(path, scan_id)
 
 
@@ -131,9 +135,10 @@ def _in_folder(folder: Path, scan_id: str, name: str) -> Found:
 
 
 def _walk(folder: Path) -> list[Path]:
-    """All files below, without hidden ones and macOS's shadow folders."""
+    """All files below, without hidden ones, macOS's shadow folders, and pipes (they may block)."""
     out: list[Path] = []
     for base, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        out += [Path(base, name) for name in names if not name.startswith(".")]
+        found = [Path(base, name) for name in names if not name.startswith(".")]
+        out += [path for path in found if path.is_file()]
     return sorted(out, key=natural_key)

@@ -24,6 +24,7 @@ from groundglass.io.dicom_choice import choose_stack
 from groundglass.io.dicom_pixels import decode_into
 from groundglass.io.dicom_stacks import Stack
 from groundglass.io.found import Found, locate, scan_id_of
+from groundglass.io.limits import check_array
 from groundglass.io.read import read_raw
 from groundglass.volume import Finding
 
@@ -172,6 +173,7 @@ def _sampled_intensity(
     count = min(_SAMPLED_SLICES, len(stack.frames))
     spread = np.linspace(0, len(stack.frames) - 1, count).round().astype(int)
     frames = [stack.frames[index] for index in sorted(set(spread.tolist()))]
+    check_array((len(frames), frames[0].rows, frames[0].columns), 2, f"series {stack.id}")
     raw = np.empty((len(frames), frames[0].rows, frames[0].columns), np.int16)
     decode_into(raw, frames, range(len(frames)))
     _, found, findings = resolve_dicom(raw, stack, choice, name=f"series {stack.id}")

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from groundglass.errors import GeometryError, UnreadableError
+from groundglass.io.limits import LIMITS, check_array
 from groundglass.io.volume_files import RawVolume
 from groundglass.volume import Finding
 
 _GRAY_NOISE = 4
 """JPEG stores gray as color with rounding: channels this close are one gray value."""
-_MAX_PIXELS = 64 << 20
 
 
 def read_pictures(paths: Sequence[Path]) -> RawVolume:
@@ -23,6 +23,7 @@ def read_pictures(paths: Sequence[Path]) -> RawVolume:
     steps are 1. Raises: UnreadableError (damaged, in color), GeometryError (sizes differ).
     """
     first = _read_picture(paths[0])
+    check_array((len(paths), *first.shape), first.dtype.itemsize, f"set of {len(paths)} pictures")
     array = np.empty((len(paths), *first.shape), first.dtype)
     for index, path in enumerate(paths):
         picture = first if index == 0 else _read_picture(path)
@@ -53,10 +54,10 @@ def _read_picture(path: Path) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
-            if image.width * image.height > _MAX_PIXELS:
+            if image.width * image.height > LIMITS.picture_pixels:
                 raise UnreadableError(
                     f"{path.name} has {image.width} x {image.height} pixels",
-                    expected=f"at most {_MAX_PIXELS}",
+                    expected=f"at most {LIMITS.picture_pixels}",
                 )
             if image.mode == "1":
                 raise UnreadableError(f"{path.name} is black and white", expected="gray values")

@@ -12,6 +12,12 @@ import numpy as np
 
 from groundglass.errors import GeometryError, MissingExtraError, UnreadableError
 from groundglass.geometry import LPS_FROM_RAS, reversed_axes_affine
+from groundglass.io.volume_checks import (
+    check_metaimage,
+    check_nifti,
+    check_nifti_values,
+    check_nrrd,
+)
 from groundglass.volume import Finding
 
 
@@ -50,9 +56,11 @@ def read_volume_file(path: Path, kind: str) -> RawVolume:
 def _read_nifti(path: Path) -> RawVolume:
     import nibabel
 
+    check_nifti(path)
     image: Any = nibabel.load(path)
     header = image.header
     stored = np.dtype(image.get_data_dtype())
+    check_nifti_values(path, image.shape, stored)
     if stored.fields or stored.kind == "c":
         raise UnreadableError(
             f"{path.name} holds colors or complex numbers ({stored})", expected="gray values"
@@ -93,7 +101,10 @@ _NRRD_SHORT["las"] = "left-anterior-superior"
 def _read_nrrd(path: Path) -> RawVolume:
     import nrrd
 
-    data, header = nrrd.read(str(path), index_order="F")
+    with path.open("rb") as file:
+        header = nrrd.read_header(file)
+        check_nrrd(path, header)
+        data = nrrd.read_data(header, file, str(path), index_order="F")
     directions = header.get("space directions")
     findings: list[Finding] = []
     real = True
@@ -141,6 +152,7 @@ def _read_metaimage(path: Path) -> RawVolume:
         sitk: Any = importlib.import_module("SimpleITK")
     except ImportError as error:
         raise MissingExtraError("SimpleITK", "formats", f"Reading {path.name}") from error
+    check_metaimage(path)
     image = sitk.ReadImage(str(path), imageIO="MetaImageIO")
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise UnreadableError(f"{path.name} holds colors", expected="gray values")

@@ -17,9 +17,9 @@ from pydicom.uid import (
 )
 
 from groundglass.errors import SettingsError
+from groundglass.io.placing import new_folder
 from groundglass.phantom.chest import Phantom
 from groundglass.phantom.dicom_objects import DicomForm
-from groundglass.phantom.placing import new_folder
 
 _COMPRESSED = {"rle": RLELossless, "jpegls": JPEGLSLossless, "jpeg2000": JPEG2000Lossless}
 TRANSFER_SYNTAXES = ("explicit", "implicit", *_COMPRESSED)

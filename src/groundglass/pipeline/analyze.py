@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import groundglass
+from groundglass.deidentification.scan import Deidentification, deidentified
 from groundglass.errors import GeometryError
 from groundglass.findings import Findings
 from groundglass.geometry import axial_order
@@ -51,6 +52,7 @@ class AnalyzeOptions:
 
     `nominal_spacing`: the header's voxel spacing was not measured, so no ml are reported.
     `dicom`: kinds of DICOM objects; None leaves it to the input (`plan_dicom`).
+    `deidentification`: nothing that is written says who the patient is.
     """
 
     series: str | None = None
@@ -59,6 +61,7 @@ class AnalyzeOptions:
     probability: bool = False
     nominal_spacing: bool = False
     pdf: bool = False
+    deidentification: Deidentification | None = None
     overwrite: bool = True
     dicom: tuple[str, ...] | None = None
 
@@ -101,6 +104,8 @@ def analyze_scan(
             )
             if options.nominal_spacing:
                 volume = replace(volume, spacing_is_real=False)
+            if options.deidentification is not None:
+                volume = deidentified(volume, options.deidentification, scan_id=scan_id)
             plan = plan_dicom(options.dicom, volume, cascade)
         segmentation = cascade.segment(volume, watch)
         with watch.stage("measure"):
@@ -216,8 +221,7 @@ def _run_record(
     return {
         "groundglass": groundglass.__version__,
         "notice": RESEARCH_USE,
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "input": path.name,
+        **_when_and_what(path, volume, options.deidentification),
         "series": {
             "uid": volume.source.series_uid or None,
             "kind": volume.source.kind,
@@ -260,6 +264,14 @@ def _run_record(
         "slices_seen": segmentation.slices_seen,
         "versions": {"python": platform.python_version(), **_package_versions()},
     }
+
+
+def _when_and_what(path: Path, volume: Volume, how: Deidentification | None) -> dict[str, Any]:
+    if how is not None:  # no time either: many a scan is analyzed on the day it was made
+        name = volume.source.scan_id
+        return {"finished": None, "input": name, "deidentification": how.provenance()}
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"finished": now, "input": path.name, "deidentification": None}
 
 
 def _package_versions() -> dict[str, str]:

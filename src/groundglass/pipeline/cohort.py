@@ -6,11 +6,13 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from groundglass.deidentification.scan import scan_pseudonym
+from groundglass.deidentification.secret_key import SecretKey
 from groundglass.errors import GroundglassError, OutputError
 from groundglass.findings import Findings
 from groundglass.io.found import scan_id_of
@@ -32,10 +34,11 @@ class CohortJob:
     folder: Path
 
 
-def plan_cohort(inputs: Sequence[Path], out: Path) -> list[CohortJob]:
+def plan_cohort(inputs: Sequence[Path], out: Path, key: SecretKey | None = None) -> list[CohortJob]:
     """A folder OUT/<scan_id>/ for every input; equal names get the parent's name or a number.
 
-    The same inputs give the same folders again, which `--resume` needs.
+    With a `key` the names are pseudonyms. The same inputs (and key) give the same folders
+    again, which `--resume` needs.
     """
     jobs: list[CohortJob] = []
     taken: set[str] = set()
@@ -47,6 +50,8 @@ def plan_cohort(inputs: Sequence[Path], out: Path) -> list[CohortJob]:
         while name in taken:
             name, number = f"{base}-{number}", number + 1
         taken.add(name)
+        if key is not None:
+            name = scan_pseudonym(key, name)
         jobs.append(CohortJob(name, path, out / name))
     return jobs
 
@@ -98,11 +103,22 @@ def analyze_cohort(
                 log.exception("unexpected failure on %s", job.path)
                 text = f"unexpected {type(error).__name__}: {error}"
                 row = CohortRow(job.scan_id, str(job.path), "failed", error=text)
+        if options.deidentification is not None:
+            row = _without_names(row)
         rows.append(row)
         write_cohort(out / "cohort.csv", rows)
         if on_row is not None:
             on_row(row)
     return rows
+
+
+def _without_names(row: CohortRow) -> CohortRow:
+    """The row without path and error text, which name files; the log, no result, has the text."""
+    error = row.error
+    if error:
+        log.error("%s (%s): %s", row.scan_id, row.input, error)
+        error = "text withheld, as it may name the patient; the log has it"
+    return replace(row, input=row.scan_id, error=error)
 
 
 def _make_folder(out: Path) -> None:

@@ -13,6 +13,7 @@ _TITLES = {
     "versions": "Versions",
     "seconds": "Seconds per stage",
     "series": "Series",
+    "deidentification": "De-identification",
     "recipe": "Recipe",
 }
 _LONGEST_LIST = 6

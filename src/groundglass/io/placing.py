@@ -1,4 +1,4 @@
-"""A phantom's folder is whole or absent: written beside its place, then renamed into it."""
+"""A new folder is whole or absent: written beside its place, then renamed into it."""
 
 from __future__ import annotations
 
