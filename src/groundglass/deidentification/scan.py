@@ -17,6 +17,17 @@ from groundglass.deidentification.volume_files import NRRD_KEPT, clean_nifti_hea
 from groundglass.errors import UnreadableError
 from groundglass.volume import Finding, Source, Volume
 
+_GRID = (
+    "frames",
+    "positions",
+    "orientation",
+    "pixel_spacing",
+    "slice_thickness_mm",
+    "affine_ras",
+    "shape_ijk",
+)
+"""Entries of `Source.header` that say where slices lie, and nothing else."""
+
 _UID = re.compile(r"\d+(?:\.\d+){3,}")
 
 
@@ -70,9 +81,7 @@ def deidentified(volume: Volume, how: Deidentification, *, scan_id: str | None =
 def clean_header(source: Source, key: SecretKey, profile: Profile) -> dict[str, Any]:
     """`Source.header` by an allow list: what is not known here is dropped."""
     header = source.header
-    out: dict[str, Any] = {
-        name: header[name] for name in ("frames", "affine_ras", "shape_ijk") if name in header
-    }
+    out: dict[str, Any] = {name: header[name] for name in _GRID if name in header}
     if "paths" in header:
         out["paths"] = ("",) * len(header["paths"])
     if "dataset" in header:
