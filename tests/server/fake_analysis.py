@@ -19,7 +19,8 @@ def make_fake(settings: AnalysisSettings) -> Analyze:
 
 def analyze(request: AnalysisRequest) -> dict[str, Any]:
     """Note the start, obey, and write a result of one file that says what was read."""
-    objects = sorted(request.input.glob("*/*.dcm"))
+    is_upload = request.input.is_file()
+    objects = [request.input] if is_upload else sorted(request.input.glob("*/*.dcm"))
     with open(request.folder.parents[2] / "starts", "a") as starts:
         starts.write(f"{request.folder.parent.name}\n")
     for order in objects[0].read_text().split(";"):
