@@ -36,13 +36,18 @@ class StoreTally:
             self._refused[study_uid, why] += 1
 
     def write(self, audit: AuditLog) -> None:
-        """One audit line per study and kind of refusal. Raises: OutputError."""
+        """A log line per study, an audit line per kind of refusal. Raises: OutputError.
+
+        That a study came is audited by the intake, once it is whole.
+        """
         with self._lock:
             objects, new, refused = self._objects, self._new, self._refused
             self._objects, self._new, self._refused = Counter(), Counter(), Counter()
         sender = {"via": "dicom", "sender": self.origin.sender, "address": self.origin.address}
         for study_uid, count in objects.items():
-            _log.info("study %s: %d objects came", study_label(study_uid), count)
-            audit.write("received", study_uid, objects=count, new=new[study_uid], **sender)
+            label, fresh = study_label(study_uid), new[study_uid]
+            _log.info(
+                "study %s: %d objects, %d new, from %s", label, count, fresh, self.origin.sender
+            )
         for (study_uid, why), count in refused.items():
             audit.write("refused", study_uid, objects=count, why=why, **sender)
