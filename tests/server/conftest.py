@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from groundglass.phantom.chest import Phantom
+from groundglass.phantom.dicom_writer import DicomOptions, write_dicom_series
 from groundglass.server.jobs import JobStore
 from groundglass.server.rules import Rule
 from groundglass.server.settings import Limits, ServeSettings
@@ -126,3 +128,10 @@ def postgres() -> Iterator[str]:
             run("pg_ctl", "-D", data, "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def chest_series(small_chest: Phantom, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The 16 slices of `small_chest`, explicit little endian, one study and series."""
+    folder = tmp_path_factory.mktemp("chest") / "dicom"
+    return write_dicom_series(small_chest, folder, DicomOptions())
