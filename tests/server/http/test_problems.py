@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundglass.server.http.problems import Refused, problem_response, without_paths
+from groundglass.server.http.problems import HttpError, problem_response, without_paths
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_form() -> None:
 
 
 def test_headers_of_a_refusal() -> None:
-    refused = Refused(503, "node is busy", remedy="Later", retry_after=5, closing=True)
+    refused = HttpError(503, "node is busy", remedy="Later", retry_after=5)
     assert str(refused) == "node is busy. Later."
-    assert refused.headers() == {"Retry-After": "5", "Connection": "close"}
-    assert Refused(401, "x").headers() == {"WWW-Authenticate": 'Bearer realm="groundglass"'}
+    assert refused.headers() == {"Retry-After": "5"}
+    assert HttpError(401, "x").headers() == {"WWW-Authenticate": 'Bearer realm="groundglass"'}

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from groundglass.server.http.problems import Refused
-
-_DRAINED_BYTES = 16 << 20
-_DRAIN_SECONDS = 2.0
+from groundglass.server.http.problems import HttpError
 
 
 @dataclass(frozen=True)
@@ -31,14 +27,15 @@ class BodyLimits:
     least_bytes_per_second: int = 8 << 10
 
 
-class BrokenOff(Exception):
+class BrokenOffError(Exception):
     """The sender went away in the middle of the body; nobody is left to answer."""
 
 
 async def read_chunks(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:
     """Yield the body as it comes; a declared length is trusted only to refuse early.
 
-    Raises: Refused with 413 (too large), 415 (content encoding), 408 (too slow); BrokenOff.
+    Raises: HttpError with 413 (too large), 415 (content encoding) or 408 (too slow);
+    BrokenOffError. What a refused client still sends, the connection drops for a while.
     """
     _check_head(request, limits)
     started, size = time.monotonic(), 0
@@ -48,7 +45,7 @@ async def read_chunks(request: Request, limits: BodyLimits) -> AsyncIterator[byt
         except TimeoutError:
             raise _too_slow(f"no byte came for {limits.idle_seconds:g} s") from None
         if message["type"] == "http.disconnect":
-            raise BrokenOff
+            raise BrokenOffError
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limits.max_bytes:
@@ -62,42 +59,28 @@ async def read_chunks(request: Request, limits: BodyLimits) -> AsyncIterator[byt
             return
 
 
-async def drain(request: Request) -> None:
-    """Read on a little after a refusal: a client that still writes would lose the answer."""
-    size = 0
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            while size < _DRAINED_BYTES:
-                message = await request.receive()
-                size += len(message.get("body", b""))
-                if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                    return
-
-
 def _check_head(request: Request, limits: BodyLimits) -> None:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
-        raise Refused(
+        raise HttpError(
             415,
             f"body has the content encoding {encoding[:40]!r}",
             expected="none",
             remedy="Send it as it is; DICOM and .nii.gz are compressed inside",
-            closing=True,
         )
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and len(declared) < 20 and int(declared) > limits.max_bytes:
         raise _too_large(f"{int(declared)} bytes", limits)
 
 
-def _too_large(what: str, limits: BodyLimits) -> Refused:
-    return Refused(
+def _too_large(what: str, limits: BodyLimits) -> HttpError:
+    return HttpError(
         413,
         f"body has {what}",
         expected=f"at most {limits.max_bytes}",
         remedy="Send fewer instances per request, or ask the operator about limits.max_study_mib",
-        closing=True,
     )
 
 
-def _too_slow(what: str) -> Refused:
-    return Refused(408, f"body came too slowly: {what}", remedy="Send it again", closing=True)
+def _too_slow(what: str) -> HttpError:
+    return HttpError(408, f"body came too slowly: {what}", remedy="Send it again")

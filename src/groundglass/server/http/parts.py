@@ -10,7 +10,7 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from groundglass.server.http.problems import Refused
+from groundglass.server.http.problems import HttpError
 
 _quiet = logging.Logger("parser")  # its warnings quote bytes of the body
 _quiet.disabled = True
@@ -35,14 +35,13 @@ class PartLimits:
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary in a multipart content type. Raises: Refused (400) where there is none."""
+    """The boundary in a multipart content type. Raises: HttpError (400) where there is none."""
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not 1 <= len(boundary) <= 70:  # RFC 2046
-        raise Refused(
+        raise HttpError(
             400,
             f"content type has a boundary of {len(boundary)} characters",
             expected="multipart/...; boundary= with 1 to 70",
-            closing=True,
         )
     return boundary
 
@@ -50,7 +49,7 @@ def boundary_of(content_type: str) -> bytes:
 class PartSplitter:
     """Feed it chunks; it writes each part into `folder` and hands over those that are whole.
 
-    Names of files are numbers: nothing that a client says becomes a path. Raises: Refused with
+    Names of files are numbers: nothing that a client says becomes a path. Raises: HttpError with
     400 (malformed) or 413 (too many parts, or one too large).
     """
 
@@ -88,7 +87,7 @@ class PartSplitter:
         return self._done
 
     def finish(self) -> None:
-        """Call after the last chunk. Raises: Refused where the closing boundary is missing."""
+        """Call after the last chunk. Raises: HttpError where the closing boundary is missing."""
         if not self._ended:
             raise _malformed("its closing boundary is missing")
 
@@ -101,12 +100,11 @@ class PartSplitter:
     def _begin(self) -> None:
         self._parts += 1
         if self._parts > self._limits.max_parts:
-            raise Refused(
+            raise HttpError(
                 413,
                 f"body has more than {self._limits.max_parts} parts",
                 expected="fewer",
                 remedy="Send the study in several requests",
-                closing=True,
             )
         self._size, self._content_type = 0, b""
         self._file = (self._folder / f"{self._parts:06d}").open("xb")
@@ -125,12 +123,11 @@ class PartSplitter:
     def _data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
         if self._size > self._limits.max_part_bytes:
-            raise Refused(
+            raise HttpError(
                 413,
                 f"part {self._parts} has more than {self._limits.max_part_bytes} bytes",
                 expected="less",
                 remedy="Ask the operator about limits.max_object_mib",
-                closing=True,
             )
         if self._file is not None:
             self._file.write(memoryview(data)[start:end])
@@ -148,10 +145,9 @@ class PartSplitter:
         self._ended = True
 
 
-def _malformed(what: str) -> Refused:
-    return Refused(
+def _malformed(what: str) -> HttpError:
+    return HttpError(
         400,
         f"body is no whole multipart message: {what}",
         expected="parts between boundaries as the content type names them",
-        closing=True,
     )

@@ -19,11 +19,8 @@ _PATH = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\,;:()]+[/\\])+"
 _LONGEST_TEXT = 1000
 
 
-class Refused(GroundglassError):
-    """A request that is answered with `status`; `retry_after` in seconds where later may help.
-
-    `closing` asks for the connection to be closed, since the body was not read to its end.
-    """
+class HttpError(GroundglassError):
+    """A request that is answered with `status`; `retry_after` in seconds where later may help."""
 
     def __init__(
         self,
@@ -33,12 +30,10 @@ class Refused(GroundglassError):
         expected: str = "",
         remedy: str = "",
         retry_after: int | None = None,
-        closing: bool = False,
     ) -> None:
         super().__init__(problem, expected=expected, remedy=remedy)
         self.status = status
         self.retry_after = retry_after
-        self.closing = closing
 
     def headers(self) -> dict[str, str]:
         """Headers that go with the answer."""
@@ -47,8 +42,6 @@ class Refused(GroundglassError):
             found["Retry-After"] = str(self.retry_after)
         if self.status == HTTPStatus.UNAUTHORIZED:
             found["WWW-Authenticate"] = 'Bearer realm="groundglass"'
-        if self.closing:
-            found["Connection"] = "close"
         return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
-from groundglass.server.http.problems import Refused
+from groundglass.server.http.problems import HttpError
 
 _RETRY_SECONDS = 5
 _CHECK_EVERY_BYTES = 64 << 20
@@ -39,15 +39,14 @@ class Uploads:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[Path]:
-        """A folder of its own for one upload. Raises: Refused (503) where all slots are taken."""
+        """A folder of its own for one upload. Raises: HttpError (503) where all slots are taken."""
         if self._taken >= self._slots:
-            raise Refused(
+            raise HttpError(
                 503,
                 f"node receives {self._taken} uploads already",
                 expected=f"at most {self._slots}",
                 remedy="Send it again later",
                 retry_after=_RETRY_SECONDS,
-                closing=True,
             )
         self.check_room()
         self._taken += 1
@@ -60,16 +59,15 @@ class Uploads:
             self._taken -= 1
 
     def check_room(self) -> None:
-        """Raises: Refused (503) where the disk has less free than the limit."""
+        """Raises: HttpError (503) where the disk has less free than the limit."""
         free = shutil.disk_usage(self._folder).free
         if free < self._free:
-            raise Refused(
+            raise HttpError(
                 503,
                 f"disk of the node has {free >> 20} MiB free",
                 expected=f"at least {self._free >> 20}",
                 remedy="Tell the operator; send it again later",
                 retry_after=60,
-                closing=True,
             )
 
 
@@ -80,7 +78,7 @@ class RoomWatch:
         self._uploads, self._since = uploads, 0
 
     def add(self, size_bytes: int) -> None:
-        """Count a chunk. Raises: Refused (503)."""
+        """Count a chunk. Raises: HttpError (503)."""
         self._since += size_bytes
         if self._since >= _CHECK_EVERY_BYTES:
             self._since = 0
