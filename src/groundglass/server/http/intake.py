@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 
-from groundglass.errors import GroundglassError, SpoolFullError, TooLargeError
+from groundglass.errors import GroundglassError
 from groundglass.server.http.parts import Part, PartSplitter
-from groundglass.server.http.problems import HttpError
-from groundglass.server.http.stow_reply import OtherStudyError, Outcome
+from groundglass.server.http.stow_reply import Kept, OtherStudyError, Outcome
+from groundglass.server.http.tokens import Caller
 from groundglass.server.http.uploads import RoomWatch, Uploads
 from groundglass.server.object_check import CheckedObject, check_file
 from groundglass.server.spool import Spool
@@ -50,16 +51,16 @@ def check_objects(paths: Iterable[Path], *, study_uid: str = "", max_bytes: int)
 def keep_objects(taken: Iterable[Taken], spool: Spool, origin: Origin) -> Outcome:
     """Give the objects to the spool, one after the other; what became of each."""
     outcome = Outcome()
-    for one in taken:
+    for number, one in enumerate(taken, 1):
         found, error = one.found, one.error
+        size = one.path.stat().st_size
         if found is not None and error is None:
             error = _keep(found, one.path, spool, origin)
         one.path.unlink(missing_ok=True)
-        uids = ("", "") if found is None else (found.sop_class_uid, found.sop_uid)
-        if error is None:
-            outcome.kept.append(uids)
-        else:
-            outcome.fail(error, *uids)
+        if found is not None and error is None:
+            outcome.kept.append(Kept(found, size))
+        elif error is not None:
+            outcome.fail(number, error, found)
     return outcome
 
 
@@ -87,9 +88,16 @@ def _keep(
     return None
 
 
-def refusal_of(error: GroundglassError) -> HttpError:
-    """An error of the spool as an answer of its own, where there is no list of instances."""
-    text = str(error)
-    if isinstance(error, SpoolFullError):
-        return HttpError(503, text, retry_after=60)
-    return HttpError(413 if isinstance(error, TooLargeError) else 400, text)
+async def take_body(chunks: AsyncIterator[bytes], path: Path, uploads: Uploads) -> None:
+    """Write a body that is one file to `path`. Raises: HttpError."""
+    watch = RoomWatch(uploads)
+    with path.open("xb") as file:
+        async for chunk in chunks:
+            await run_in_threadpool(file.write, chunk)
+            watch.add(len(chunk))
+
+
+def origin_of(request: Request, caller: Caller) -> Origin:
+    """Who sent a request, for the rules and the audit."""
+    address = request.client.host if request.client else ""
+    return Origin(via="http", address=address, sender=caller.name)

@@ -22,7 +22,7 @@ from groundglass.server.http.models import (
 from groundglass.server.http.node import Node
 from groundglass.server.http.problems import HttpError
 from groundglass.server.http.results import result_files
-from groundglass.server.jobs import Job
+from groundglass.server.job import Job
 
 JOBS = "/api/v1/jobs"
 JobId = Annotated[str, Path(max_length=64, description="The job's id.")]

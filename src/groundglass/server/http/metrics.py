@@ -14,7 +14,8 @@ from prometheus_client.registry import Collector
 
 
 if TYPE_CHECKING:
-    from groundglass.server.jobs import Job, JobStore
+    from groundglass.server.job import Job
+    from groundglass.server.jobs import JobStore
     from groundglass.server.spool import Spool
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

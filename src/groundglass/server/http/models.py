@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from groundglass.server.deliveries import Delivery
 from groundglass.server.http.problems import without_paths
-from groundglass.server.jobs import Job
+from groundglass.server.job import Job
 
 State = Literal["waiting", "running", "done", "failed", "canceled"]
 _UID_EXAMPLE = "1.2.826.0.1.3680043.8.498.1"
@@ -119,7 +119,7 @@ class SubmittedStudy(_Answer):
 class RefusedFile(_Answer):
     """A file of the request that was not kept."""
 
-    file: Annotated[int, Field(description="Its number in the request, from 1.")]
+    file: Annotated[int, Field(description="Its number among the DICOM files of the request, from 1.")]
     reason: str
 
 
@@ -129,4 +129,5 @@ class Submission(_Answer):
     studies: list[SubmittedStudy]
     refused_count: int
     refused: Annotated[list[RefusedFile], Field(description="The first 20 of them.")]
+    ignored_count: Annotated[int, Field(description="Files of a zip that are no DICOM.")]
     quiet_seconds: float

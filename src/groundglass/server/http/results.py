@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundglass.server.http.headers import REPORT
-from groundglass.server.jobs import Job
+from groundglass.server.job import Job
 
 _TYPES = {
     "findings.json": "application/json",

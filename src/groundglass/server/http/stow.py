@@ -21,6 +21,7 @@ from groundglass.server.http.problems import HttpError
 from groundglass.server.http.stow_reply import DICOM_JSON, Outcome
 from groundglass.server.http.tokens import Caller
 from groundglass.server.spool import check_uid
+from groundglass.server.spooled_study import Origin
 
 DICOM = "application/dicom"
 _ACCEPTED = frozenset({"*/*", "application/*", DICOM_JSON, "application/json"})
@@ -78,13 +79,13 @@ async def _store(node: Node, request: Request, caller: Caller, study_uid: str) -
             node.uploads,
         )
         _check_parts(parts)
-        origin = origin_of("stow", request, caller)
+        origin = origin_of(request, caller)
         outcome = await run_in_threadpool(_keep, node, parts, study_uid, origin)
     node.metrics.received("stow", len(outcome.kept), outcome.kept_bytes, len(outcome.failed))
     return outcome
 
 
-def _keep(node: Node, parts: list[Part], study_uid: str, origin) -> Outcome:  # noqa: ANN001
+def _keep(node: Node, parts: list[Part], study_uid: str, origin: Origin) -> Outcome:
     paths = [part.path for part in parts]
     taken = check_objects(paths, study_uid=study_uid, max_bytes=node.max_object_bytes)
     return keep_objects(taken, node.spool, origin)

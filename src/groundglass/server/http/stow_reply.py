@@ -15,13 +15,13 @@ from typing import Any
 from starlette.responses import Response
 
 from groundglass.errors import (
-    BadObjectError,
     ConflictError,
     GroundglassError,
     SpoolFullError,
     TooLargeError,
 )
 from groundglass.server.http.problems import without_paths
+from groundglass.server.object_check import CheckedObject
 
 DICOM_JSON = "application/dicom+json"
 DUPLICATE, OUT_OF_RESOURCES, NO_MATCH, NOT_UNDERSTOOD = 0x0111, 0xA700, 0xA900, 0xC000
@@ -33,26 +33,39 @@ _FULL_RETRY_SECONDS = 60
 
 @dataclass(frozen=True)
 class Failure:
-    """An object that was not kept; UIDs are "" where they could not be read."""
+    """A file that was not kept: its number in the request, and what it said of itself, if that."""
 
-    sop_class_uid: str
-    sop_uid: str
+    file: int
+    found: CheckedObject | None
     reason: int
     status: HTTPStatus
     text: str
 
 
+@dataclass(frozen=True)
+class Kept:
+    """An object that is safe in the spool, now or since earlier."""
+
+    found: CheckedObject
+    size_bytes: int
+
+
 @dataclass
 class Outcome:
-    """What became of each object of one request. `kept`: pairs of SOP class and instance UID."""
+    """What became of each object of one request."""
 
-    kept: list[tuple[str, str]] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
 
-    def fail(self, error: GroundglassError, sop_class_uid: str = "", sop_uid: str = "") -> None:
-        """Note an object that was refused with `error`."""
+    def fail(self, file: int, error: GroundglassError, found: CheckedObject | None) -> None:
+        """Note that file number `file` was refused with `error`."""
         reason, status = _meaning(error)
-        self.failed.append(Failure(sop_class_uid, sop_uid, reason, status, str(error)))
+        self.failed.append(Failure(file, found, reason, status, str(error)))
+
+    @property
+    def kept_bytes(self) -> int:
+        """Size of what is kept."""
+        return sum(one.size_bytes for one in self.kept)
 
     def status(self) -> HTTPStatus:
         """200 all kept, 202 some; none: 413 or 503 where all failed for that, else 409."""
@@ -68,16 +81,14 @@ class Outcome:
         found: dict[str, Any] = {_URL: {"vr": "UR"}}
         if self.kept:
             found[_REFERENCED] = _sequence(
-                [{**_instance(*uids), _URL: {"vr": "UR"}} for uids in self.kept]
+                [{**_instance(one.found), _URL: {"vr": "UR"}} for one in self.kept]
             )
-        named = [f for f in self.failed if f.sop_class_uid and f.sop_uid]
+        named = [{**_instance(f.found), **_reason(f)} for f in self.failed if f.found]
         if named:
-            found[_FAILED] = _sequence(
-                [{**_instance(f.sop_class_uid, f.sop_uid), **_reason(f)} for f in named]
-            )
-        nameless = [f for f in self.failed if not (f.sop_class_uid and f.sop_uid)]
+            found[_FAILED] = _sequence(named)
+        nameless = [_reason(f) for f in self.failed if f.found is None]
         if nameless:
-            found[_OTHER_FAILED] = _sequence([_reason(f) for f in nameless])
+            found[_OTHER_FAILED] = _sequence(nameless)
         return found
 
     def response(self) -> Response:
@@ -109,8 +120,6 @@ def _meaning(error: GroundglassError) -> tuple[int, HTTPStatus]:
             return DUPLICATE, HTTPStatus.CONFLICT
         case OtherStudyError():
             return NO_MATCH, HTTPStatus.CONFLICT
-        case BadObjectError():
-            return NOT_UNDERSTOOD, HTTPStatus.CONFLICT
     return NOT_UNDERSTOOD, HTTPStatus.CONFLICT
 
 
@@ -118,10 +127,10 @@ def _sequence(items: list[dict[str, Any]]) -> dict[str, Any]:
     return {"vr": "SQ", "Value": items}
 
 
-def _instance(sop_class_uid: str, sop_uid: str) -> dict[str, Any]:
+def _instance(found: CheckedObject) -> dict[str, Any]:
     return {
-        _SOP_CLASS: {"vr": "UI", "Value": [sop_class_uid]},
-        _SOP_UID: {"vr": "UI", "Value": [sop_uid]},
+        _SOP_CLASS: {"vr": "UI", "Value": [found.sop_class_uid]},
+        _SOP_UID: {"vr": "UI", "Value": [found.sop_uid]},
     }
 
 
