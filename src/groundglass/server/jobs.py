@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -56,9 +57,9 @@ class JobStore:
             send_retries=Retries(send.tries, send.backoff_seconds, send.longest_backoff_seconds),
         )
 
-    def submit(self, study_uid: str, content: str, plan: Plan) -> tuple[Job, bool]:
-        """The job for this content, and whether it is new: the same content is one job."""
-        now = self._clock()
+    def submit(self, study_uid: str, plan: Plan) -> tuple[Job, bool]:
+        """The job for this plan's content, and whether it is new: the same content is one job."""
+        now, content = self._clock(), plan.content
         values = {
             "id": uuid.uuid4().hex,
             "state": "waiting",
@@ -121,7 +122,7 @@ class JobStore:
             back = {"tries": JOBS.c.tries - 1}
             leases.put_back(connection, JOBS, lease, next_try=self._clock(), **back)
 
-    def set_aside_dead(self) -> list[Job]:
+    def set_aside_dead(self) -> builtins.list[Job]:
         """Jobs that killed their worker on every try are failed from now on; returns them."""
         with self.database.begin() as connection:
             ids = leases.set_aside_dead(connection, JOBS, self._clock(), self.retries.tries)
@@ -149,12 +150,19 @@ class JobStore:
             row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).mappings().first()
         return None if row is None else Job.from_row(row)
 
-    def find(self, study_uid: str, content: str) -> Job | None:
-        """The job for this content of a study, or None."""
-        same = sa.and_(JOBS.c.study_uid == study_uid, JOBS.c.content == content)
+    def open_studies(self) -> set[str]:
+        """Studies with a job that waits or runs."""
+        chosen = sa.select(JOBS.c.study_uid).where(JOBS.c.state.in_(("waiting", "running")))
         with self.database.begin() as connection:
-            row = connection.execute(sa.select(JOBS).where(same)).mappings().first()
-        return None if row is None else Job.from_row(row)
+            return {row.study_uid for row in connection.execute(chosen)}
+
+    def supersede(self, job: Job) -> builtins.list[str]:
+        """Stop older jobs of the same study that no worker has begun; returns their ids."""
+        older = sa.and_(
+            JOBS.c.study_uid == job.study_uid, JOBS.c.id != job.id, JOBS.c.state == "waiting"
+        )
+        with self.database.begin() as connection:
+            return leases.cancel(connection, JOBS, older, self._clock())
 
     def list(
         self,
@@ -163,7 +171,7 @@ class JobStore:
         study_uid: str | None = None,
         limit: int = 100,
         offset: int = 0,
-    ) -> list[Job]:
+    ) -> builtins.list[Job]:
         """Jobs, the newest first."""
         chosen = sa.select(JOBS).order_by(JOBS.c.submitted.desc(), JOBS.c.id)
         if state is not None:
@@ -174,7 +182,7 @@ class JobStore:
             rows = connection.execute(chosen.limit(limit).offset(offset)).mappings()
             return [Job.from_row(row) for row in rows]
 
-    def finished_before(self, when: float) -> list[Job]:
+    def finished_before(self, when: float) -> builtins.list[Job]:
         """Jobs at their end since before then, and with no delivery still on its way."""
         open_ones = sa.select(DELIVERIES.c.job_id).where(
             DELIVERIES.c.state.in_(("waiting", "running"))

@@ -47,12 +47,16 @@ class AnalysisSettings(Frozen):
 
 
 class SendSettings(Frozen):
-    """How often a result is offered to a peer, and the first and longest wait between."""
+    """How often a result is offered to a peer, and the first and longest wait between.
+
+    `parallel` results are on their way at once, so that one dead peer does not hold up the rest.
+    """
 
     tries: int = Field(default=10, ge=1)
     backoff_seconds: float = Field(default=30, gt=0)
     longest_backoff_seconds: float = Field(default=3600, gt=0)
     timeout_seconds: float = Field(default=60, gt=0)
+    parallel: int = Field(default=4, ge=1)
 
 
 class ServeSettings(Frozen):
@@ -60,6 +64,8 @@ class ServeSettings(Frozen):
 
     `quiet_seconds`: a study is taken as complete when nothing came for so long. `lease_seconds`:
     a worker silent for so long has lost its job. `tries`: after so many a job is set aside.
+    `drain_seconds`: told to stop, a worker has so long to finish. `audit_uids`: the audit file
+    names studies by UID, not by a hash of it.
     """
 
     folder: ConfigPath
@@ -69,6 +75,7 @@ class ServeSettings(Frozen):
     lease_seconds: float = Field(default=60, gt=0)
     tries: int = Field(default=3, ge=1)
     backoff_seconds: float = Field(default=30, ge=0)
+    drain_seconds: float = Field(default=60, ge=0)
     audit_uids: bool = False
     dicom: DicomListener = DicomListener()
     http: HttpListener = HttpListener()
@@ -107,6 +114,11 @@ class ServeSettings(Frozen):
     def spool_folder(self) -> Path:
         """Received objects."""
         return self.folder / "spool"
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Scans that came as one file and are no DICOM."""
+        return self.folder / "uploads"
 
     @property
     def results_folder(self) -> Path:

@@ -109,10 +109,18 @@ class Spool:
         """Raises: SpoolFullError where `coming_bytes` would leave too little room."""
         self._room.check_disk(coming_bytes)
 
-    def studies(self, *, unsettled: bool = False) -> Iterator[SpooledStudy]:
-        """Every study with at least one object, by UID; or those not dealt with yet."""
+    def studies(
+        self, *, unsettled: bool = False, settled_before: float | None = None
+    ) -> Iterator[SpooledStudy]:
+        """Every study with an object, by UID; or those not dealt with yet, or dealt with so long.
+
+        `settled_before`: seconds since 1970.
+        """
         for folder in sorted(self._studies.iterdir()):
-            if unsettled and (folder / "settled").exists():
+            settled = _modified(folder / "settled")
+            if unsettled and settled is not None:
+                continue
+            if settled_before is not None and (settled is None or settled >= settled_before):
                 continue
             study = read_study(folder)
             if study is not None:
@@ -214,6 +222,13 @@ def check_uid(name: str, uid: str) -> str:
             expected="numbers with points between, 64 characters at most",
         )
     return uid
+
+
+def _modified(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def _again(final: Path, data: bytes | Path, size: int) -> Receipt:
