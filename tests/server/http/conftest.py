@@ -44,7 +44,7 @@ class Made:
 
     @property
     def uploads_left(self) -> list[Path]:
-        return list((self.settings.spool_folder / "uploads").iterdir())
+        return list((self.settings.spool_folder / "bodies").iterdir())
 
 
 MakeNode = Callable[..., Made]
@@ -79,11 +79,18 @@ def node(make_node: MakeNode) -> Made:
     return make_node()
 
 
+class _Objects(list[bytes]):
+    """Files that hypothesis does not print."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} objects>"
+
+
 @pytest.fixture(scope="session")
 def objects(small_chest: Phantom, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """The 16 DICOM files of one phantom."""
     paths = write_dicom_series(small_chest, tmp_path_factory.mktemp("http") / "series")
-    return [path.read_bytes() for path in paths]
+    return _Objects(path.read_bytes() for path in paths)
 
 
 def related(parts: list[bytes], boundary: str = "b0und", head: str = "") -> tuple[bytes, str]:

@@ -97,7 +97,9 @@ def test_the_study_of_the_address_is_asked_for(node: Made, objects: list[bytes])
     assert kept.instances == 2
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.one_of(
         st.text(min_size=1, max_size=80),
@@ -118,7 +120,7 @@ def test_no_study_in_the_address_leaves_the_spool(
         assert answer.status_code in (400, 404, 405, 409)
     assert list(node.spool.studies()) == []
     assert {p.name for p in node.settings.folder.iterdir()} <= {
-        "spool", "results", "queue.sqlite", "queue.sqlite-wal", "queue.sqlite-shm"
+        "spool", "results", "audit.jsonl", "queue.sqlite", "queue.sqlite-wal", "queue.sqlite-shm"
     }  # fmt: skip
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
 import zipfile
 
+import nibabel
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,9 +38,7 @@ def test_a_zip_of_a_study(node: Made, objects: list[bytes]) -> None:
     study = uids(objects[0])[0]
     assert answer.status_code == 202
     assert answer.json() == {
-        "studies": [
-            {"study_uid": study, "objects": 16, "jobs": f"/api/v1/jobs?study_uid={study}"}
-        ],
+        "studies": [{"study_uid": study, "objects": 16, "jobs": f"/api/v1/jobs?study_uid={study}"}],
         "refused_count": 0,
         "refused": [],
         "ignored_count": 1,
@@ -84,8 +86,8 @@ def test_a_refused_object_is_named_by_number_and_reason(node: Made, objects: lis
     [
         (b"", 415, "neither DICOM nor a zip"),
         (b"hello", 415, "neither DICOM nor a zip"),
-        (b"\x1f\x8b" + bytes(500), 415, "groundglass analyze"),
-        (bytes(344) + b"n+1\0" + bytes(100), 415, "groundglass analyze"),
+        (b"\x1f\x8b" + bytes(500), 400, "header cannot be read"),
+        (bytes(344) + b"n+1\0" + bytes(100), 400, "header cannot be read"),
         (packed({}), 415, "no DICOM"),
         (packed({"a.txt": b"x"}), 415, "no DICOM"),
         (packed({"../a": b"x"}), 400, "leaves its folder"),
@@ -109,6 +111,53 @@ def test_what_is_refused(node: Made, body: bytes, status: int, said: str) -> Non
     assert node.uploads_left == []
 
 
+def nifti(shape: tuple[int, ...], *, claimed: tuple[int, ...] = ()) -> bytes:
+    """A packed NIfTI file; `claimed` replaces the shape in its header."""
+    image = nibabel.Nifti1Image(np.zeros(shape, np.int16), np.eye(4))
+    data = bytearray(image.to_bytes())
+    for axis, extent in enumerate(claimed):
+        data[42 + 2 * axis : 44 + 2 * axis] = extent.to_bytes(2, "little")
+    return gzip.compress(bytes(data))
+
+
+def test_nifti_is_a_job_of_its_own_at_once(node: Made, objects: list[bytes]) -> None:
+    data = nifti((4, 5, 6))
+    first, again = post(node, data), post(node, data)
+    assert first.status_code == 202
+    assert again.json() == first.json()
+    (study,) = first.json()["studies"]
+    (job,) = node.jobs.list(study_uid=study["study_uid"])
+    assert job.plan.upload is not None
+    kept = node.settings.uploads_folder / job.plan.upload
+    assert kept.read_bytes() == data
+    assert kept.name == hashlib.sha256(data).hexdigest()[:32] + ".nii.gz"
+    assert kept.stat().st_mode & 0o077 == 0
+    assert node.client("read").get(study["jobs"]).json()["jobs"][0]["rule"] == "upload"
+    plain = gzip.decompress(data)
+    both = node.client("submit").post(URL, files=[("a", plain), ("b", objects[0])])
+    assert [one["objects"] for one in both.json()["studies"]] == [1, 1]
+    assert len(node.jobs.list()) == 2
+    assert node.uploads_left == []
+
+
+def test_nifti_that_claims_more_than_the_limit(make_node: MakeNode) -> None:
+    node = make_node()
+    bomb = nifti((4, 5, 6), claimed=(30_000, 30_000, 30_000))
+    answer = post(node, bomb)
+    assert answer.status_code == 413
+    assert "54000000000000 bytes" in answer.json()["detail"]
+    assert post(node, nifti((5, 6))).status_code == 400
+    assert node.jobs.list() == []
+    assert list(node.settings.folder.glob("uploads/*")) == []
+
+
+def test_nifti_waits_like_a_study(make_node: MakeNode) -> None:
+    node = make_node(limits={"max_studies_waiting": 1})
+    assert post(node, nifti((4, 5, 6))).status_code == 202
+    answer = post(node, nifti((4, 5, 7)))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+
+
 def test_limits_of_the_body(node: Made) -> None:
     assert post(node, bytes(5 << 20)).status_code == 413
     assert post(node, b"x", **{"Content-Encoding": "gzip"}).status_code == 415
@@ -119,7 +168,9 @@ def test_a_full_disk(make_node: MakeNode, objects: list[bytes]) -> None:
     assert post(node, objects[0]).status_code == 503
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 def test_damaged_zips_never_fail_and_never_stay(
     node: Made, objects: list[bytes], data: st.DataObject

@@ -12,7 +12,7 @@ from groundglass.server.http.tokens import Caller
 
 _bearer = HTTPBearer(
     scheme_name="token",
-    description="A token that the operator made with `groundglass serve-token`.",
+    description="A token that the operator made with `groundglass serve token`.",
     auto_error=False,
 )
 

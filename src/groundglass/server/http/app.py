@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 import groundglass
 from groundglass.errors import GroundglassError, QueueError
+from groundglass.server.audit import AuditLog
 from groundglass.server.http.guard import Guard
 from groundglass.server.http.health import health_router
 from groundglass.server.http.jobs_api import jobs_router
@@ -42,10 +43,11 @@ def create_app(settings: ServeSettings, spool: Spool, jobs: JobStore) -> FastAPI
         spool=spool,
         jobs=jobs,
         uploads=Uploads(
-            settings.spool_folder / "uploads",
+            settings.spool_folder / "bodies",
             slots=settings.http.max_uploads,
             free_disk_bytes=settings.limits.free_disk_mib << 20,
         ),
+        audit=AuditLog.from_settings(settings),
         metrics=Metrics(spool, jobs, settings.results_folder),
     )
     app = FastAPI(

@@ -91,15 +91,13 @@ class Guard:
             caller = Caller(str(address), frozenset(SCOPES))
         wait = self._rate.take(f"token {caller.name}" if caller else f"address {address}")
         if wait:
-            raise HttpError(
-                429, "too many requests", remedy=f"Wait {wait} s", retry_after=wait
-            )
+            raise HttpError(429, "too many requests", remedy=f"Wait {wait} s", retry_after=wait)
         if caller is None:
             raise HttpError(
                 401,
                 "request has no token that is known here",
                 expected="the header 'Authorization: Bearer TOKEN'",
-                remedy="Ask the operator for a token (groundglass serve-token)",
+                remedy="Ask the operator for a token (groundglass serve token)",
             )
         return caller
 
@@ -142,8 +140,10 @@ def _refuse_web_pages(headers: Headers) -> None:
     name = host[1:].split("]")[0] if host.startswith("[") else host.split(":")[0]
     origin = headers.get("origin", "")
     site = headers.get("sec-fetch-site", "none")
-    if name.lower() not in _LOCAL_NAMES or site not in ("none", "same-origin") or (
-        origin and origin.split("://", 1)[-1] != host
+    if (
+        name.lower() not in _LOCAL_NAMES
+        or site not in ("none", "same-origin")
+        or (origin and origin.split("://", 1)[-1] != host)
     ):
         raise HttpError(
             403,

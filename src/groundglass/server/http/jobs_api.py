@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from groundglass.server.http.access import Administrator, Reader
+from groundglass.server.http.intake import origin_of
 from groundglass.server.http.models import (
     DeliveryAnswer,
     FileAnswer,
@@ -21,6 +22,7 @@ from groundglass.server.http.models import (
 )
 from groundglass.server.http.node import Node
 from groundglass.server.http.problems import HttpError
+from groundglass.server.http.record import audit
 from groundglass.server.http.results import result_files
 from groundglass.server.job import Job
 
@@ -60,13 +62,16 @@ def jobs_router(node: Node) -> APIRouter:
         )
 
     @router.delete("/{job_id}", summary="Cancel a job", status_code=204, responses=unknown)  # type: ignore[arg-type]
-    def cancel_job(job_id: JobId, _caller: Administrator) -> Response:
+    def cancel_job(request: Request, job_id: JobId, caller: Administrator) -> Response:
         """Stop a job that waits or runs; 409 where it is at its end already."""
         job = _job(node, job_id)
         if not node.jobs.cancel(job.id):
             raise HttpError(
-                409, f"job {job.id} is {_job(node, job_id).state}", expected="one that waits or runs"
+                409,
+                f"job {job.id} is {_job(node, job_id).state}",
+                expected="one that waits or runs",
             )
+        audit(node, "canceled", job.study_uid, origin_of(request, caller), job=job.id)
         return Response(status_code=204)
 
     @router.get("/{job_id}/results", summary="List a job's files", responses=unknown)  # type: ignore[arg-type]

@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-
 if TYPE_CHECKING:
     from groundglass.server.job import Job
     from groundglass.server.jobs import JobStore
@@ -133,5 +132,3 @@ class _State(Collector):
             "Studies received and not dealt with.",
             value=self._spool.waiting(),
         )
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from groundglass.server.audit import AuditLog
 from groundglass.server.http.body import BodyLimits
 from groundglass.server.http.metrics import Metrics
 from groundglass.server.http.parts import PartLimits
@@ -26,6 +27,7 @@ class Node:
     spool: Spool
     jobs: JobStore
     uploads: Uploads
+    audit: AuditLog
     metrics: Metrics
 
     @property

@@ -18,6 +18,7 @@ from groundglass.server.http.intake import check_objects, keep_objects, origin_o
 from groundglass.server.http.node import Node
 from groundglass.server.http.parts import Part, PartSplitter, boundary_of
 from groundglass.server.http.problems import HttpError
+from groundglass.server.http.record import record
 from groundglass.server.http.stow_reply import DICOM_JSON, Outcome
 from groundglass.server.http.tokens import Caller
 from groundglass.server.spool import check_uid
@@ -81,7 +82,7 @@ async def _store(node: Node, request: Request, caller: Caller, study_uid: str) -
         _check_parts(parts)
         origin = origin_of(request, caller)
         outcome = await run_in_threadpool(_keep, node, parts, study_uid, origin)
-    node.metrics.received("stow", len(outcome.kept), outcome.kept_bytes, len(outcome.failed))
+        await run_in_threadpool(record, node, outcome, origin, front="stow")
     return outcome
 
 

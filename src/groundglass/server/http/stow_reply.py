@@ -33,13 +33,17 @@ _FULL_RETRY_SECONDS = 60
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that was not kept: its number in the request, and what it said of itself, if that."""
+    """A file that was not kept: its number in the request, and what it said of itself, if that.
+
+    `text` is for the sender, `kind` (the error's name) for log and audit.
+    """
 
     file: int
     found: CheckedObject | None
     reason: int
     status: HTTPStatus
     text: str
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Outcome:
     def fail(self, file: int, error: GroundglassError, found: CheckedObject | None) -> None:
         """Note that file number `file` was refused with `error`."""
         reason, status = _meaning(error)
-        self.failed.append(Failure(file, found, reason, status, str(error)))
+        self.failed.append(Failure(file, found, reason, status, str(error), type(error).__name__))
 
     @property
     def kept_bytes(self) -> int:
@@ -101,9 +105,7 @@ class Outcome:
             headers["Warning"] = f'299 groundglass "{len(self.failed)} not stored: {plain}"'
         if status is HTTPStatus.SERVICE_UNAVAILABLE:
             headers["Retry-After"] = str(_FULL_RETRY_SECONDS)
-        return Response(
-            json.dumps(self.to_dict()), status, headers=headers, media_type=DICOM_JSON
-        )
+        return Response(json.dumps(self.to_dict()), status, headers=headers, media_type=DICOM_JSON)
 
 
 class OtherStudyError(GroundglassError):

@@ -1,6 +1,6 @@
 """`/api/v1/studies`: a study as a browser or a script sends it, in one file or many.
 
-A zip of DICOM files, a single DICOM file, or either as parts of multipart/form-data or
+A zip of DICOM files, a DICOM file, a NIfTI file, or several as parts of multipart/form-data or
 multipart/related. What a file is, its bytes say, not its name or the type that is declared.
 """
 
@@ -26,9 +26,11 @@ from groundglass.server.http.intake import (
     take_parts,
 )
 from groundglass.server.http.models import Problem, RefusedFile, Submission, SubmittedStudy
+from groundglass.server.http.nifti_upload import keep_nifti
 from groundglass.server.http.node import Node
 from groundglass.server.http.parts import PartLimits, PartSplitter, boundary_of
 from groundglass.server.http.problems import HttpError, without_paths
+from groundglass.server.http.record import record
 from groundglass.server.http.stow_reply import Outcome
 from groundglass.server.spooled_study import Origin
 
@@ -44,7 +46,11 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
     "requestBody": {
         "required": True,
-        "content": {"application/zip": _BINARY, "application/dicom": _BINARY},
+        "content": {
+            "application/zip": _BINARY,
+            "application/dicom": _BINARY,
+            "application/octet-stream": _BINARY,
+        },
     }
 }
 
@@ -61,17 +67,15 @@ def studies_router(node: Node) -> APIRouter:
         openapi_extra=_BODY,
     )
     async def submit(request: Request, caller: Submitter) -> Submission:
-        """Keep the DICOM objects of a zip, of a file or of several.
+        """A zip of DICOM files, a DICOM file, NIfTI, or several of them in a multipart body.
 
-        Its job appears under `jobs` when nothing came for the study for `quiet_seconds`.
+        The job of a DICOM study appears under `jobs` when nothing came for it for
+        `quiet_seconds`; that of a NIfTI file is there at once.
         """
         async with node.uploads.slot() as folder:
             files = await _take(node, request, folder)
             origin = origin_of(request, caller)
-            outcome, ignored = await run_in_threadpool(_keep, node, files, folder, origin)
-        kept, failed = len(outcome.kept), len(outcome.failed)
-        node.metrics.received("rest", kept, outcome.kept_bytes, failed)
-        return _submission(outcome, ignored, node.settings.quiet_seconds)
+            return await run_in_threadpool(_keep, node, files, folder, origin)
 
     return router
 
@@ -84,17 +88,17 @@ async def _take(node: Node, request: Request, folder: Path) -> list[Path]:
         path = folder / "body"
         await take_body(chunks, path, node.uploads)
         return [path]
-    limits = PartLimits(node.part_limits.max_parts, node.body_limits.max_bytes)  # a part may be a zip
+    limits = PartLimits(
+        node.part_limits.max_parts, node.body_limits.max_bytes
+    )  # a part may be a zip
     splitter = PartSplitter(boundary_of(content_type), folder, limits)
     parts = await take_parts(chunks, splitter, node.uploads)
     return [part.path for part in parts]
 
 
-def _keep(
-    node: Node, files: Iterable[Path], folder: Path, origin: Origin
-) -> tuple[Outcome, int]:
-    """What became of the objects, and how many files of zips were no DICOM."""
-    objects, ignored = [], 0
+def _keep(node: Node, files: Iterable[Path], folder: Path, origin: Origin) -> Submission:
+    """Sort the files by what they are, keep them, and say what became of each. Raises: HttpError."""
+    objects, scans, ignored = [], [], 0
     for number, path in enumerate(files, 1):
         kind = _kind(path)
         if kind == "zip":
@@ -104,12 +108,27 @@ def _keep(
             ignored += len(inside) - len(dicom)
         elif kind == "dicom":
             objects.append(path)
+        elif kind == "nifti":
+            scans.append(path)
         else:
-            raise _not_ours(number, kind)
-    if not objects:
+            raise HttpError(
+                415,
+                f"file {number} is neither DICOM nor a zip nor NIfTI",
+                expected="DICOM files, a zip of them, or NIfTI",
+            )
+    if not objects and not scans:
         raise HttpError(415, "upload holds no DICOM file", expected="at least one")
     taken = check_objects(objects, max_bytes=node.max_object_bytes)
-    return keep_objects(taken, node.spool, origin), ignored
+    outcome = keep_objects(taken, node.spool, origin)
+    record(node, outcome, origin, front="rest")
+    if not outcome.kept and not scans:
+        raise HttpError(
+            outcome.status(),
+            f"no object could be kept; the first: {outcome.failed[0].text}",
+            retry_after=60 if outcome.status() == 503 else None,
+        )
+    queued = [keep_nifti(node, path, origin).study_uid for path in scans]
+    return _submission(outcome, queued, ignored, node.settings.quiet_seconds)
 
 
 def _unpack(node: Node, path: Path, folder: Path) -> list[Path]:
@@ -146,28 +165,10 @@ def _kind(path: Path) -> str:
     return ""
 
 
-def _not_ours(number: int, kind: str) -> HttpError:
-    if kind == "nifti":
-        return HttpError(
-            415,
-            f"file {number} is NIfTI or gzip, which names no study, series or patient",
-            expected="DICOM files, or a zip of them",
-            remedy="Analyze it with: groundglass analyze FILE -o OUT",
-        )
-    return HttpError(
-        415, f"file {number} is neither DICOM nor a zip", expected="DICOM files, or a zip of them"
-    )
-
-
-def _submission(outcome: Outcome, ignored: int, quiet_seconds: float) -> Submission:
-    """Raises: HttpError where nothing was kept."""
-    if not outcome.kept:
-        raise HttpError(
-            outcome.status(),
-            f"no object could be kept; the first: {outcome.failed[0].text}",
-            retry_after=60 if outcome.status() == 503 else None,
-        )
-    counted = Counter(one.found.study_uid for one in outcome.kept)
+def _submission(
+    outcome: Outcome, queued: list[str], ignored: int, quiet_seconds: float
+) -> Submission:
+    counted = Counter([one.found.study_uid for one in outcome.kept] + queued)
     return Submission(
         studies=[
             SubmittedStudy(study_uid=uid, objects=n, jobs=f"/api/v1/jobs?study_uid={uid}")
