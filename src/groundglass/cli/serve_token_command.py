@@ -36,9 +36,7 @@ def serve_token(
     token = make_token()
     scopes = ", ".join(f'"{one}"' for one in dict.fromkeys(scope))
     typer.echo("Add this to the settings file and start the node again:", err=True)
-    typer.echo(
-        f'\n[[http.tokens]]\nname = "{name}"\nsha256 = "{hash_token(token)}"\nscopes = [{scopes}]\n',
-        err=True,
-    )
+    lines = ("[[http.tokens]]", f'name = "{name}"', f'sha256 = "{hash_token(token)}"')
+    typer.echo("\n" + "\n".join((*lines, f"scopes = [{scopes}]")) + "\n", err=True)
     typer.echo("The token, which is shown this once:", err=True)
     typer.echo(token)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
 
 from groundglass.phantom.chest import Phantom
 from groundglass.phantom.dicom_writer import write_dicom_series
 from groundglass.server.http.app import create_app
+from groundglass.server.http.run import HttpServer, start
 from groundglass.server.http.tokens import hash_token
 from groundglass.server.jobs import JobStore
 from groundglass.server.settings import ServeSettings
@@ -22,6 +24,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # starlette's own remark on which httpx it would like
     from starlette.testclient import TestClient
 
+SAME_NODE = HealthCheck.function_scoped_fixture
+"""Suppressed where every example may use one node: none may leave anything in it."""
 SMALL = {"max_object_mib": 1, "max_study_mib": 4, "max_instances": 40, "free_disk_mib": 0}
 TOKENS = [
     {"name": name, "sha256": hash_token(name), "scopes": [name]}
@@ -77,6 +81,31 @@ def make_node(tmp_path: Path) -> Iterator[MakeNode]:
 def node(make_node: MakeNode) -> Made:
     """A node with a token for each scope."""
     return make_node()
+
+
+StartNode = Callable[..., tuple[Made, HttpServer]]
+
+
+@pytest.fixture
+def start_node(make_node: MakeNode) -> Iterator[StartNode]:
+    """Start a node on a free port; stopped at the end."""
+    servers: list[HttpServer] = []
+
+    def begin(**values) -> tuple[Made, HttpServer]:
+        http = {"port": 0, **values.pop("http", {})}
+        node = make_node(http=http, **values)
+        server = start(node.settings, node.spool, node.jobs)
+        servers.append(server)
+        return node, server
+
+    yield begin
+    for server in servers:
+        server.stop()
+
+
+def server_url(server: HttpServer, path: str) -> str:
+    """An address of a running node."""
+    return f"http://127.0.0.1:{server.port}{path}"
 
 
 class _Objects(list[bytes]):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,16 @@ LIMITS = PartLimits(max_parts=50, max_part_bytes=10_000)
 def body(*parts: bytes, boundary: bytes = b"xYz", head: bytes = b"Content-Type: a/b") -> bytes:
     made = b"".join(b"--" + boundary + b"\r\n" + head + b"\r\n\r\n" + p + b"\r\n" for p in parts)
     return made + b"--" + boundary + b"--\r\n"
+
+
+@contextlib.contextmanager
+def answered_by(*statuses: int) -> Iterator[None]:
+    """Let pass what works and what is refused with one of the statuses."""
+    try:
+        yield
+    except HttpError as refusal:
+        if refusal.status not in statuses:
+            raise
 
 
 def cut(
@@ -78,10 +90,8 @@ def test_a_body_cut_off_anywhere_is_refused(at: int, parts: list[bytes]) -> None
     st.integers(1, 64),
 )
 def test_any_bytes_give_parts_or_a_refusal(data: bytes, chunk: int) -> None:
-    try:
+    with answered_by(400, 413):
         cut(data, chunk)
-    except HttpError as refusal:
-        assert refusal.status in (400, 413)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +155,5 @@ def test_boundary(content_type: str, boundary: bytes | None) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet='multipart/related;= "\\boundary*x\x00é', max_size=80))
 def test_any_content_type_gives_a_boundary_or_a_refusal(content_type: str) -> None:
-    try:
+    with answered_by(400):
         assert 1 <= len(boundary_of(content_type)) <= 70
-    except HttpError as refusal:
-        assert refusal.status == 400

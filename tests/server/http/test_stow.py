@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pydicom
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from .conftest import Made, MakeNode, related
+from .conftest import SAME_NODE, Made, MakeNode, related
 
 URL = "/dicom-web/studies"
 
@@ -97,9 +97,7 @@ def test_the_study_of_the_address_is_asked_for(node: Made, objects: list[bytes])
     assert kept.instances == 2
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=[SAME_NODE])
 @given(
     st.one_of(
         st.text(min_size=1, max_size=80),
@@ -236,9 +234,7 @@ def test_too_many_studies_waiting_is_503(make_node: MakeNode, objects: list[byte
     assert json.loads(answer.text)["00081198"]["Value"][0]["00081197"]["Value"] == [0xA700]
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=[SAME_NODE])
 @given(st.data())
 def test_damaged_bodies_never_fail_and_never_stay(
     node: Made, objects: list[bytes], data: st.DataObject

@@ -10,10 +10,10 @@ import zipfile
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .conftest import Made, MakeNode, related
+from .conftest import SAME_NODE, Made, MakeNode, related
 from .test_stow import changed, uids
 
 URL = "/api/v1/studies"
@@ -168,9 +168,7 @@ def test_a_full_disk(make_node: MakeNode, objects: list[bytes]) -> None:
     assert post(node, objects[0]).status_code == 503
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, deadline=None, suppress_health_check=[SAME_NODE])
 @given(st.data())
 def test_damaged_zips_never_fail_and_never_stay(
     node: Made, objects: list[bytes], data: st.DataObject

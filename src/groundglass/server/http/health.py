@@ -1,4 +1,4 @@
-"""`/health`, `/ready` and `/metrics`: for the supervisor of the machine, the balancer, Prometheus."""
+"""`/health`, `/ready` and `/metrics`: for what watches the node."""
 
 from __future__ import annotations
 

@@ -66,11 +66,8 @@ def jobs_router(node: Node) -> APIRouter:
         """Stop a job that waits or runs; 409 where it is at its end already."""
         job = _job(node, job_id)
         if not node.jobs.cancel(job.id):
-            raise HttpError(
-                409,
-                f"job {job.id} is {_job(node, job_id).state}",
-                expected="one that waits or runs",
-            )
+            state = _job(node, job_id).state
+            raise HttpError(409, f"job {job.id} is {state}", expected="one that waits or runs")
         audit(node, "canceled", job.study_uid, origin_of(request, caller), job=job.id)
         return Response(status_code=204)
 

@@ -119,9 +119,7 @@ class SubmittedStudy(_Answer):
 class RefusedFile(_Answer):
     """A file of the request that was not kept."""
 
-    file: Annotated[
-        int, Field(description="Its number among the DICOM files of the request, from 1.")
-    ]
+    file: Annotated[int, Field(description="Its number among the DICOM files, from 1.")]
     reason: str
 
 

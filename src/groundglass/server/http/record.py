@@ -32,6 +32,7 @@ def audit(
     event: Event,
     study_uid: str,
     origin: Origin,
+    *,
     job: str | None = None,
     **facts: str | int,
 ) -> None:

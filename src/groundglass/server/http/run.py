@@ -14,7 +14,7 @@ from groundglass.errors import SettingsError
 from groundglass.server.http.app import create_app
 from groundglass.server.http.connection import DeadlineH11Protocol
 from groundglass.server.jobs import JobStore
-from groundglass.server.listeners import HttpListener
+from groundglass.server.listeners import HttpListener, Tls
 from groundglass.server.settings import ServeSettings
 from groundglass.server.spool import Spool
 
@@ -58,7 +58,7 @@ def start(settings: ServeSettings, spool: Spool, jobs: JobStore) -> HttpServer:
 
     Raises: SettingsError where the port is taken or the TLS files cannot be used.
     """
-    http = settings.http
+    http, tls = settings.http, settings.http.tls
     listener = _bind(http)
     try:
         config = uvicorn.Config(
@@ -74,7 +74,7 @@ def start(settings: ServeSettings, spool: Spool, jobs: JobStore) -> HttpServer:
             limit_concurrency=http.max_uploads + _SPARE_CONNECTIONS,
             h11_max_incomplete_event_size=_HEAD_BYTES,
             timeout_graceful_shutdown=_STOP_SECONDS,
-            ssl_context_factory=None if http.tls is None else lambda *_: _tls(http),
+            ssl_context_factory=None if tls is None else lambda *_: _context(tls),
         )
         config.load()
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -108,15 +108,17 @@ def _bind(http: HttpListener) -> socket.socket:
     return listener
 
 
-def _tls(http: HttpListener) -> ssl.SSLContext:
-    """TLS 1.2 or newer; with `ca`, only clients whose certificate it signed. Raises: SettingsError."""
-    assert http.tls is not None
+def _context(tls: Tls) -> ssl.SSLContext:
+    """TLS 1.2 or newer; with `ca`, only for clients whose certificate it signed.
+
+    Raises: SettingsError.
+    """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(http.tls.certificate, http.tls.key)
-        if http.tls.ca is not None:
-            context.load_verify_locations(http.tls.ca)
+        context.load_cert_chain(tls.certificate, tls.key)
+        if tls.ca is not None:
+            context.load_verify_locations(tls.ca)
             context.verify_mode = ssl.CERT_REQUIRED
     except OSError as error:  # ssl.SSLError is one
         raise SettingsError(

@@ -88,16 +88,18 @@ async def _take(node: Node, request: Request, folder: Path) -> list[Path]:
         path = folder / "body"
         await take_body(chunks, path, node.uploads)
         return [path]
-    limits = PartLimits(
-        node.part_limits.max_parts, node.body_limits.max_bytes
-    )  # a part may be a zip
+    # A part may be a zip of a whole study.
+    limits = PartLimits(node.part_limits.max_parts, node.body_limits.max_bytes)
     splitter = PartSplitter(boundary_of(content_type), folder, limits)
     parts = await take_parts(chunks, splitter, node.uploads)
     return [part.path for part in parts]
 
 
 def _keep(node: Node, files: Iterable[Path], folder: Path, origin: Origin) -> Submission:
-    """Sort the files by what they are, keep them, and say what became of each. Raises: HttpError."""
+    """Sort the files by what they are, keep them, and say what became of each.
+
+    Raises: HttpError.
+    """
     objects, scans, ignored = [], [], 0
     for number, path in enumerate(files, 1):
         kind = _kind(path)

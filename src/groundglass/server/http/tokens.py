@@ -38,7 +38,7 @@ class Caller:
 
 
 class Tokens:
-    """The configured tokens. With none, every caller may do all (loopback only: settings see to it)."""
+    """The configured tokens. With none every caller may do all: settings allow it on loopback."""
 
     def __init__(self, known: Iterable[KnownToken]) -> None:
         self._known = [
