@@ -14,6 +14,8 @@ from groundglass.server.http.problems import HttpError
 
 _quiet = logging.Logger("parser")  # its warnings quote bytes of the body
 _quiet.disabled = True
+_LONGEST_BOUNDARY = 200
+"""RFC 2046 says 70; Orthanc sends 73."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,11 @@ class PartLimits:
 def boundary_of(content_type: str) -> bytes:
     """The boundary in a multipart content type. Raises: HttpError (400) where there is none."""
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
-    if not 1 <= len(boundary) <= 70:  # RFC 2046
+    if not 1 <= len(boundary) <= _LONGEST_BOUNDARY:
         raise HttpError(
             400,
             f"content type has a boundary of {len(boundary)} characters",
-            expected="multipart/...; boundary= with 1 to 70",
+            expected=f"multipart/...; boundary= with 1 to {_LONGEST_BOUNDARY}",
         )
     return boundary
 
