@@ -57,6 +57,14 @@ def analyze(
     probability: Annotated[
         bool, typer.Option("--probability", help="Also write lesion_probability.nii.gz")
     ] = False,
+    dicom: Annotated[
+        str | None,
+        typer.Option(
+            help="DICOM objects to write: some of seg,sr,pdf,sc, or none; left out, seg,sr,pdf for "
+            "DICOM input",
+            show_default=False,
+        ),
+    ] = None,
     exact_lungs: Annotated[
         bool, typer.Option("--exact-lungs", help="Lung network on every slice, not every 3 mm")
     ] = False,
@@ -80,6 +88,7 @@ def analyze(
     """
     from groundglass.cli.speech import set_up_logging
     from groundglass.intensity import IntensityChoice
+    from groundglass.outputs.dicom.write import parse_dicom_kinds
     from groundglass.pipeline.analyze import AnalyzeOptions
     from groundglass.pipeline.cohort import check_outputs
 
@@ -90,6 +99,7 @@ def analyze(
         allow_gaps=allow_gaps,
         probability=probability,
         nominal_spacing=nominal_spacing,
+        dicom=None if dicom is None else parse_dicom_kinds(dicom),
     )
     check_outputs(inputs, out)
 

@@ -14,4 +14,5 @@ def set_up_logging(*, quiet: bool, verbose: bool) -> None:
     logging.captureWarnings(True)
     if not verbose:  # readers of foreign files warn about headers that we judge ourselves
         warnings.simplefilter("ignore")
-        logging.getLogger("pydicom").setLevel(logging.ERROR)
+        for name in ("pydicom", "highdicom"):
+            logging.getLogger(name).setLevel(logging.ERROR)

@@ -167,7 +167,7 @@ def _as_used(finding: Finding, grid: Grid) -> Finding:
 
 
 def _header(stack: Stack, origin: list[int | None]) -> dict[str, Any]:
-    """For DICOM output: the file and frame behind each slice, and the first slice's header."""
+    """For DICOM output: file, frame and position behind each slice, and the first one's header."""
     frames = stack.frames
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the same file's oddities were met in the header pass
@@ -175,5 +175,9 @@ def _header(stack: Stack, origin: list[int | None]) -> dict[str, Any]:
     return {
         "paths": tuple("" if i is None else str(frames[i].path) for i in origin),
         "frames": tuple(0 if i is None else frames[i].index for i in origin),
+        "positions": tuple(None if i is None else frames[i].position for i in origin),
+        "orientation": frames[0].orientation,
+        "pixel_spacing": frames[0].spacing,
+        "slice_thickness_mm": frames[0].thickness_mm,
         "dataset": dataset,
     }

@@ -20,7 +20,10 @@ from groundglass.errors import OutputError
 NEEDED_FILES = ("lungs.nii.gz", "lesions.nii.gz", "findings.json", "run.json")
 """What every whole result holds."""
 RESULT_FILES = frozenset({*NEEDED_FILES, "labels.json", "report.html", "lesion_probability.nii.gz"})
-"""Everything a result may hold; a folder with anything else is not ours to replace."""
+"""Files a result may hold; a folder with anything else is not ours to replace."""
+DICOM_FOLDER = "dicom"
+_DICOM_FILE = re.compile(r"(seg|sr|report|sc-\d+)\.dcm")
+"""A result may hold this folder with such files alone: one of that name may be somebody's scan."""
 
 
 def is_complete(final: Path) -> bool:
@@ -84,9 +87,10 @@ class ResultFolder:
                 f"{self.final} is a file", expected="a folder", remedy="Name another place"
             )
         foreign = sorted(
-            child.name
+            name
             for child in self.final.iterdir()
-            if child.name not in RESULT_FILES and not _is_temporary(child.name, self.final.name)
+            if not _is_temporary(child.name, self.final.name)
+            for name in _foreign_in(child)
         )
         if foreign:
             shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
@@ -128,6 +132,7 @@ class ResultFolder:
         (self.final / "run.json").unlink(missing_ok=True)
         for name in RESULT_FILES - {"run.json"}:
             (self.final / name).unlink(missing_ok=True)
+        shutil.rmtree(self.final / DICOM_FOLDER, ignore_errors=True)
         for child in sorted(self.partial.iterdir(), key=lambda path: path.name == "run.json"):
             os.replace(child, self.final / child.name)
 
@@ -136,6 +141,17 @@ class ResultFolder:
             f"result folder {self.final} could not be written ({error.strerror or error})",
             remedy="Check that the place is writable and has room",
         )
+
+
+def _foreign_in(child: Path) -> list[str]:
+    """What of this file or folder is no part of a result."""
+    if child.name == DICOM_FOLDER and child.is_dir():
+        return [
+            f"{child.name}/{inner.name}"
+            for inner in child.iterdir()
+            if not _DICOM_FILE.fullmatch(inner.name)
+        ]
+    return [] if child.name in RESULT_FILES else [child.name]
 
 
 def _is_temporary(name: str, final_name: str) -> bool:

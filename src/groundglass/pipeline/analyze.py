@@ -26,6 +26,7 @@ from groundglass.outputs.masks import write_mask, write_probability
 from groundglass.outputs.report.inputs import ReportInputs
 from groundglass.outputs.report.write import write_report
 from groundglass.outputs.result_folder import ResultFolder
+from groundglass.pipeline.dicom import plan_dicom, write_dicom
 from groundglass.predictor.cascade import Cascade, Segmentation
 from groundglass.predictor.stopwatch import Stopwatch, peak_memory_mib
 from groundglass.volume import Volume
@@ -37,6 +38,7 @@ _REPORTED_PACKAGES = (
     "onnxruntime",
     "opencv-python-headless",
     "pydicom",
+    "highdicom",
     "nibabel",
 )
 
@@ -46,6 +48,7 @@ class AnalyzeOptions:
     """What the user asked for, apart from input, output and engine.
 
     `nominal_spacing`: the header's voxel spacing was not measured, so no ml are reported.
+    `dicom`: kinds of DICOM objects; None leaves it to the input (`plan_dicom`).
     """
 
     series: str | None = None
@@ -54,6 +57,7 @@ class AnalyzeOptions:
     probability: bool = False
     nominal_spacing: bool = False
     overwrite: bool = True
+    dicom: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ def analyze_scan(
             )
             if options.nominal_spacing:
                 volume = replace(volume, spacing_is_real=False)
+            plan = plan_dicom(options.dicom, volume, cascade)
         segmentation = cascade.segment(volume, watch)
         with watch.stage("measure"):
             chance = _lesion_probability(segmentation, cascade)
@@ -103,17 +108,16 @@ def analyze_scan(
         run["warnings"] = list(findings.warnings)
         with watch.stage("report"):
             masks = _reference_masks(reference, volume)
-            write_report(
-                partial / "report.html",
-                ReportInputs(
-                    volume,
-                    segmentation.lungs,
-                    segmentation.lesions,
-                    findings,
-                    provenance=_for_report(run, watch),
-                    reference=masks,
-                ),
+            shown = ReportInputs(
+                volume,
+                segmentation.lungs,
+                segmentation.lesions,
+                findings,
+                provenance=_for_report(run, watch),
+                reference=masks,
             )
+            write_report(partial / "report.html", shown)
+        run["dicom"] = write_dicom(plan, partial, shown, watch)
         run["seconds"] = {name: round(spent, 3) for name, spent in watch.seconds.items()}
         run["seconds_total"] = round(sum(watch.seconds.values()), 3)
         run["peak_memory_mib"] = peak_memory_mib()

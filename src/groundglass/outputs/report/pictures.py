@@ -17,6 +17,8 @@ from PIL import Image
 from groundglass.outputs.report.scene import Scene, dice
 
 _JPEG_QUALITY = 85
+_FEWEST_SLICES, _LEAST_MM = 8, 20.0
+"""Below these a coronal or sagittal view is a stripe that shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,14 @@ def draw_axial(scene: Scene, d: int, *, longest: int) -> Picture:
     alt = f"Axial {where}: {detail.replace(chr(0xA0), ' ')}; lesions and lungs outlined."
     letters = ("R", "L", "A", "P")
     return _picture(scene, view, longest, letters, (where.capitalize(), detail, alt))
+
+
+def draw_planes(scene: Scene, *, longest: int) -> list[Picture]:
+    """The coronal and the sagittal plane with most lesion; none where they would be stripes."""
+    slices = scene.box[0].stop - scene.box[0].start
+    if slices < _FEWEST_SLICES or slices * scene.axial.spacing_mm[0] < _LEAST_MM:
+        return []
+    return [draw_coronal(scene, longest=longest), draw_sagittal(scene, longest=longest)]
 
 
 def draw_coronal(scene: Scene, *, longest: int) -> Picture:
@@ -144,20 +154,27 @@ def _picture(
 
 def contour_path(mask: np.ndarray, size: tuple[int, int]) -> str:
     """SVG path around a (H, W) mask scaled to `size` (width, height); '' where it is empty."""
+    parts = []
+    for points in smooth_contours(mask, size):
+        steps = "L".join(f"{x}.5 {y}.5" for x, y in points)
+        parts.append(f"M{steps}Z")
+    return "".join(parts)
+
+
+def smooth_contours(mask: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
+    """Closed lines around a (H, W) mask scaled to `size` (width, height), holes too.
+
+    Shape: each (N, 2) of x, y in pixels of that size.
+    """
     if not mask.any():
-        return ""
+        return []
     smooth = cv2.resize(
         np.ascontiguousarray(mask, dtype=np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR
     )
     contours, _ = cv2.findContours(
         (smooth >= 128).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
     )
-    parts = []
-    for contour in contours:
-        points = cv2.approxPolyDP(contour, 0.6, closed=True)[:, 0, :]
-        steps = "L".join(f"{x}.5 {y}.5" for x, y in points)
-        parts.append(f"M{steps}Z")
-    return "".join(parts)
+    return [cv2.approxPolyDP(contour, 0.6, closed=True)[:, 0, :] for contour in contours]
 
 
 def _jpeg_uri(image: np.ndarray) -> str:
