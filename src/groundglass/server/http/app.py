@@ -48,7 +48,7 @@ def create_app(settings: ServeSettings, spool: Spool, jobs: JobStore) -> FastAPI
             free_disk_bytes=settings.limits.free_disk_mib << 20,
         ),
         audit=AuditLog.from_settings(settings),
-        metrics=Metrics(spool, jobs, settings.results_folder),
+        metrics=Metrics(settings, spool, jobs),
     )
     app = FastAPI(
         title="Groundglass node",

@@ -15,14 +15,11 @@ _logger = logging.getLogger("groundglass.server.http")
 
 
 def record(node: Node, outcome: Outcome, origin: Origin, *, front: str) -> None:
-    """One audit line per study kept, and per study and reason refused."""
+    """One audit line per study and reason refused; what came, the intake writes later."""
     node.metrics.received(front, len(outcome.kept), outcome.kept_bytes, len(outcome.failed))
-    kept = Counter(one.found.study_uid for one in outcome.kept)
     refused = Counter(
         (one.found.study_uid if one.found else "", one.kind) for one in outcome.failed
     )
-    for study_uid, count in kept.items():
-        audit(node, "received", study_uid, origin, objects=count)
     for (study_uid, why), count in refused.items():
         audit(node, "refused", study_uid, origin, objects=count, why=why)
 
