@@ -24,16 +24,17 @@ def analyze(request: AnalysisRequest) -> dict[str, Any]:
     with open(request.folder.parents[2] / "starts", "a") as starts:
         starts.write(f"{request.folder.parent.name}\n")
     for order in objects[0].read_text().split(";"):
-        _obey(order)
+        is_first = request.folder.parent.name.endswith("-1")
+        _obey(order, is_first=is_first)
     (request.folder / "dicom").mkdir(parents=True)
     (request.folder / "dicom" / "seg.dcm").write_bytes(b"a result")
     (request.folder / "read.txt").write_text("\n".join(path.stem for path in objects))
     return {"objects": len(objects), "process": os.getpid()}
 
 
-def _obey(order: str) -> None:
+def _obey(order: str, *, is_first: bool) -> None:
     word, _, rest = order.partition(" ")
-    if word == "sleep":
+    if word == "sleep" or (word == "sleep-first" and is_first):
         time.sleep(float(rest))
     elif word == "no-lung":
         raise NoLungError("No lung found")
@@ -43,6 +44,5 @@ def _obey(order: str) -> None:
         raise ValueError(f"cannot read the name {rest}")
     elif word == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    elif word == "die-once" and not os.path.exists(rest):
-        open(rest, "w").close()
+    elif word == "die-first" and is_first:
         os.kill(os.getpid(), signal.SIGSEGV)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -14,6 +16,22 @@ MAX_MEMBERS = 50_000
 MAX_BYTES = 16 * 2**30
 """More than any single study; a small zip that unpacks to this is an attack or a mistake."""
 _CHUNK = 1 << 20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""LZMA would let a member of some bytes ask for gigabytes of memory."""
+_DIRECTORY_BYTES_PER_MEMBER = 512
+_DIRECTORY_SIZE = 5
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,  # names that are no text, or hold a null
+    IndexError,  # empty names
+    OverflowError,
+)
+_BAD_NAMES = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL)
 
 
 def extract_zip(
@@ -24,18 +42,43 @@ def extract_zip(
     Raises: UnreadableError where it is damaged, encrypted, too large, or leaves the folder.
     """
     try:
+        _check_directory(path, max_members)
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if not info.is_dir()]
             _check(members, path, folder, max_members, max_bytes)
             left = max_bytes
             for info in members:
                 left -= _extract(archive, info, folder, left, path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
+    except OSError as error:
+        if error.errno is not None and error.errno not in _BAD_NAMES:
+            raise  # the disk's fault
+        raise _damaged(path, error) from error
+
+
+def _check_directory(path: Path, max_members: int) -> None:
+    """Look at the directory's size before zipfile reads all of it into memory.
+
+    Raises: UnreadableError.
+    """
+    with path.open("rb") as file:
+        # Private, and on purpose: any other reading of these bytes than zipfile's could be fooled.
+        record = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    size = record[_DIRECTORY_SIZE] if record else 0
+    if size > max_members * _DIRECTORY_BYTES_PER_MEMBER:
         raise UnreadableError(
-            f"{path.name} is a damaged or unsupported zip ({error})",
-            expected="a whole zip",
-            remedy="Unpack it with another tool and give the folder",
-        ) from error
+            f"{path.name} has a directory of {size} bytes",
+            expected=f"at most {max_members} members",
+        )
+
+
+def _damaged(path: Path, error: Exception) -> UnreadableError:
+    return UnreadableError(
+        f"{path.name} is a damaged or unsupported zip ({error})",
+        expected="a whole zip",
+        remedy="Unpack it with another tool and give the folder",
+    )
 
 
 def _check(
@@ -58,13 +101,23 @@ def _check(
         )
     for info in members:
         parts = PurePosixPath(info.filename.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+        if not parts.parts or parts.is_absolute() or _leaves(parts):
             raise UnreadableError(
                 f"{path.name} has the member {info.filename!r}, which leaves its folder",
                 expected="relative paths",
             )
         if info.flag_bits & 1:
             raise UnreadableError(f"{path.name} is encrypted", expected="a zip without a password")
+        if info.compress_type not in _METHODS:
+            raise UnreadableError(
+                f"{path.name} is compressed by method {info.compress_type}",
+                expected="stored or deflated members",
+                remedy="Pack it as an ordinary zip",
+            )
+
+
+def _leaves(name: PurePosixPath) -> bool:
+    return ".." in name.parts or ":" in name.parts[0]
 
 
 def _extract(

@@ -57,7 +57,7 @@ engine = "auto"
 device = "auto"
 # lesion_model = "ta-segnet"
 # classifier = "NAME"
-dicom = ["seg", "sr", "pdf"]
+# dicom = ["seg", "sr", "pdf", "sc"]   # default: seg, sr and pdf where the headers allow them
 minutes = 60                # a longer analysis is killed
 
 [send]                      # to the peers that rules name
