@@ -25,7 +25,7 @@ from groundglass.errors import SettingsError
 from groundglass.phantom.chest import Phantom
 from groundglass.phantom.dicom_objects import DicomForm
 from groundglass.phantom.dicom_writer import DicomOptions, write_dicom_series
-from groundglass.server import association_server, store_scp
+from groundglass.server import store_scp
 from groundglass.server.audit import AuditLog
 from groundglass.server.settings import Limits, ServeSettings
 from groundglass.server.spool import Spool
@@ -261,10 +261,22 @@ def test_number_of_associations(start: Start) -> None:
         association.release()
 
 
+def test_port_checks_take_no_place(start: Start) -> None:
+    """Monitoring connects and leaves, many times; that must not count as associations."""
+    node = start(max_associations=1)
+    for _ in range(100):
+        socket.create_connection(("127.0.0.1", node.scp.port), timeout=5).close()
+    silent = socket.create_connection(("127.0.0.1", node.scp.port), timeout=5)
+    association = associate(node)
+    assert association.send_c_echo().Status == 0x0000
+    association.release()
+    silent.close()
+
+
 def test_number_of_connections_that_say_nothing(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(association_server, "_SPARE_CONNECTIONS", 1)
+    monkeypatch.setattr(store_scp, "SPARE_CONNECTIONS", 1)
     node = start(max_associations=1)
     silent = [socket.create_connection(("127.0.0.1", node.scp.port)) for _ in range(2)]
     time.sleep(0.3)
