@@ -31,10 +31,6 @@ from .orthanc import DEPLOY, Orthanc, run_orthanc
 from .rule_analysis import RuleAnalysis
 
 ROOT = DEPLOY.parents[1]
-pytestmark = pytest.mark.filterwarnings(
-    # pynetdicom leaves a socket to the garbage collector where the peer closes first.
-    "ignore:Exception ignored in. <(ssl.SSLS|socket.s):pytest.PytestUnraisableExceptionWarning"
-)
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.33"
 PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 

@@ -27,6 +27,8 @@ from groundglass.server.settings import ServeSettings
 from groundglass.server.spool import Spool
 from groundglass.server.store_scp import StoreScp
 
+from .dicom_tools import Sockets
+
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 SECONDS = 5.0
 
@@ -74,11 +76,10 @@ def request_pdu() -> bytes:
         thread.start()
         ae = AE(ae_title="FUZZ")
         ae.add_requested_context(CT, EXPLICIT)
-        association = ae.associate(*listening.getsockname(), ae_title="GROUNDGLASS")
+        opened = Sockets()
+        ae.associate(*listening.getsockname(), ae_title="GROUNDGLASS", evt_handlers=opened.handlers)
         thread.join()
-        raw = association.dul.socket
-        if raw is not None:
-            raw.close()
+        opened.close()
     return bytes(got)
 
 

@@ -99,15 +99,19 @@ class StoreScp:
         """Take no connection any more; open associations have 10 seconds to end."""
         self._server.shutdown()
         until = time.monotonic() + _DRAIN_SECONDS
-        while any(a.is_established for a in self._open()) and time.monotonic() < until:
+        while any(a.is_established for a in self._associations()) and time.monotonic() < until:
             time.sleep(0.02)
-        for association in self._open():
+        for association in self._associations():
             if association.is_established:
                 association.abort()
             else:  # never became one: its state machine would not come to an end by itself
                 association.dul.kill_dul()
 
-    def _open(self) -> list[Association]:
+    def connections(self) -> int:
+        """How many are open, associations and those that have not asked for one."""
+        return len(self._associations())
+
+    def _associations(self) -> list[Association]:
         return self._server.active_associations
 
 
