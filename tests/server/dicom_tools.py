@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pynetdicom import evt
+
+# pynetdicom leaves a socket to the garbage collector where connecting fails.
+left_open = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <(ssl.SSLS|socket.s):pytest.PytestUnraisableExceptionWarning"
+)
 
 
 def dcmtk(name: str) -> str:
@@ -25,6 +31,24 @@ def storescu(port: int, files: list[Path], *options: str) -> subprocess.Complete
     return subprocess.run(
         [*words, *map(str, files)], capture_output=True, text=True, timeout=60, check=False
     )
+
+
+class Sockets:
+    """The sockets of pynetdicom's associations, which it leaves open where the peer closed first.
+
+    `handlers` go to `AE.associate`.
+    """
+
+    def __init__(self) -> None:
+        self._opened: list[socket.socket] = []
+        self.handlers: list[evt.EventHandlerType] = [(evt.EVT_CONN_OPEN, self._keep)]
+
+    def _keep(self, event: evt.Event) -> None:
+        self._opened.append(event.assoc.dul.socket.socket)
+
+    def close(self) -> None:
+        for opened in self._opened:
+            opened.close()
 
 
 @dataclass(frozen=True)

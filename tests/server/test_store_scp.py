@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import socket
@@ -25,18 +26,14 @@ from groundglass.errors import SettingsError
 from groundglass.phantom.chest import Phantom
 from groundglass.phantom.dicom_objects import DicomForm
 from groundglass.phantom.dicom_writer import DicomOptions, write_dicom_series
-from groundglass.server import association_server, store_scp
+from groundglass.server import store_scp
 from groundglass.server.audit import AuditLog
 from groundglass.server.settings import Limits, ServeSettings
 from groundglass.server.spool import Spool
 from groundglass.server.spooled_study import Origin
 
-from .dicom_tools import dcmtk, make_certificates, storescu
+from .dicom_tools import Sockets, dcmtk, left_open, make_certificates, storescu
 
-pytestmark = pytest.mark.filterwarnings(
-    # pynetdicom's requestor leaves its socket to the garbage collector where the peer closes first.
-    "ignore:Exception ignored in. <(ssl.SSLS|socket.s):pytest.PytestUnraisableExceptionWarning"
-)
 CT = "1.2.840.10008.5.1.4.1.1.2"
 Start = Callable[..., "Node"]
 
@@ -48,6 +45,7 @@ class Node:
         self.settings = settings
         self.spool = Spool(settings.spool_folder, settings.limits)
         self.scp = store_scp.StoreScp(settings, self.spool, AuditLog.from_settings(settings))
+        self.clients = Sockets()
 
     def kept(self) -> dict[str, bytes]:
         """The data set of each object in the spool by its UID, without the file header."""
@@ -80,6 +78,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield one
     for node in nodes:
         node.scp.stop()
+        node.clients.close()
 
 
 def data_set_of(part_10: bytes) -> bytes:
@@ -93,7 +92,8 @@ def associate(node: Node, syntax: str = "1.2.840.10008.1.2.1", **more: Any) -> A
     ae.add_requested_context("1.2.840.10008.1.1")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 10
     called = more.pop("called", "GROUNDGLASS")
-    return ae.associate("127.0.0.1", node.scp.port, ae_title=called, **more)
+    handlers = node.clients.handlers
+    return ae.associate("127.0.0.1", node.scp.port, ae_title=called, evt_handlers=handlers, **more)
 
 
 def store(node: Node, *datasets: Dataset) -> list[Dataset]:
@@ -150,10 +150,11 @@ def test_says_what_is_wrong_and_goes_on(
     del nameless.StudyInstanceUID
     with caplog.at_level(logging.DEBUG):
         answers = store(node, nameless, good)
+        refused = node.audit(1)
     assert [answer.Status for answer in answers] == [0xC000, 0x0000]
     assert answers[0].ErrorComment == "The DICOM object has no StudyInstanceUID"
     assert list(node.kept()) == [good.SOPInstanceUID]
-    assert [line["why"] for line in node.audit(1)] == ["BadObjectError"]
+    assert [line["why"] for line in refused] == ["BadObjectError"]
     ours = [r.getMessage() for r in caplog.records if r.name.startswith("groundglass")]
     assert any("1 objects, 1 new, from SCANNER" in message for message in ours)
     assert any("no StudyInstanceUID" in message for message in ours)
@@ -261,10 +262,25 @@ def test_number_of_associations(start: Start) -> None:
         association.release()
 
 
+def test_port_checks_take_no_place(start: Start) -> None:
+    """Monitoring connects and leaves; silence and such visits are no associations."""
+    node = start(max_associations=1)
+    began = time.monotonic()
+    for _ in range(3):
+        socket.create_connection(("127.0.0.1", node.scp.port), timeout=5).close()
+    while node.scp.connections() and time.monotonic() < began + 8:
+        time.sleep(0.05)
+    assert node.scp.connections() == 0  # long before a request would have been due
+    with socket.create_connection(("127.0.0.1", node.scp.port), timeout=5):
+        association = associate(node)
+        assert association.send_c_echo().Status == 0x0000
+        association.release()
+
+
 def test_number_of_connections_that_say_nothing(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(association_server, "_SPARE_CONNECTIONS", 1)
+    monkeypatch.setattr(store_scp, "SPARE_CONNECTIONS", 1)
     node = start(max_associations=1)
     silent = [socket.create_connection(("127.0.0.1", node.scp.port)) for _ in range(2)]
     time.sleep(0.3)
@@ -286,7 +302,10 @@ def test_number_of_connections_that_say_nothing(
 )
 def test_nonsense_closes_the_connection_only(start: Start, data: bytes) -> None:
     node = start()
-    with socket.create_connection(("127.0.0.1", node.scp.port), timeout=5) as connection:
+    with (
+        socket.create_connection(("127.0.0.1", node.scp.port), timeout=5) as connection,
+        contextlib.suppress(ConnectionError),  # closed with our bytes unread
+    ):
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(4096):
@@ -315,6 +334,7 @@ def test_a_slow_peer_is_closed(start: Start, monkeypatch: pytest.MonkeyPatch) ->
     assert time.monotonic() - began < 3
 
 
+@left_open
 def test_silence_in_tls_blocks_nobody(start: Start, tmp_path: Path) -> None:
     made = make_certificates(tmp_path / "tls")
     node = start(tls={"certificate": made.certificate, "key": made.key})
@@ -327,6 +347,7 @@ def test_silence_in_tls_blocks_nobody(start: Start, tmp_path: Path) -> None:
     assert not plain.is_established
 
 
+@left_open
 def test_tls_asks_for_a_certificate(start: Start, chest_series: list[Path], tmp_path: Path) -> None:
     made = make_certificates(tmp_path / "tls")
     tls = {"certificate": made.certificate, "key": made.key, "ca": made.ca}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pydicom.uid import UID, ImplicitVRLittleEndian
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
 from groundglass.errors import SendError, SettingsError
@@ -99,13 +100,23 @@ def _association(
     wanted = {(one.sop_class_uid, syntax): None for one in objects for syntax in _syntaxes(one)}
     for sop_class, syntax in wanted:  # one context for each: the peer chooses none of ours away
         ae.add_requested_context(sop_class, syntax)
+    opened: list[socket.socket] = []
+
+    def keep(event: evt.Event) -> None:
+        raw = event.assoc.dul.socket
+        if raw is not None and raw.socket is not None:
+            opened.append(raw.socket)
+
     try:
         association = ae.associate(
-            peer.host, peer.port, ae_title=peer.ae_title, tls_args=_tls(peer)
+            peer.host,
+            peer.port,
+            ae_title=peer.ae_title,
+            tls_args=_tls(peer),
+            evt_handlers=[(evt.EVT_CONN_OPEN, keep)],
         )
     except OSError as error:  # a name that cannot be resolved
         raise SendError(f"{name} cannot be reached ({error})") from error
-    raw = getattr(association.dul.socket, "socket", None)
     try:
         if association.is_rejected:
             raise _rejected(association, name)
@@ -118,7 +129,7 @@ def _association(
     finally:
         if association.is_established:
             association.release()
-        if raw is not None:  # pynetdicom leaves it open where the peer closed first
+        for raw in opened:  # pynetdicom leaves it open where the peer closed first
             raw.close()
 
 
