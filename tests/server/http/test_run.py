@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 
 import httpx
+import pydicom
 import pytest
 
 from groundglass.errors import SettingsError
@@ -56,6 +59,31 @@ def test_stow_over_a_socket_in_odd_pieces(start_node: StartNode, objects: list[b
     assert answer.status_code == 200
     (study,) = node.spool.studies()
     assert study.instances == len(objects)
+
+
+def test_a_large_body_needs_no_memory(start_node: StartNode, objects: list[bytes]) -> None:
+    node, server = start_node(limits={"max_object_mib": 64, "max_study_mib": 64})
+    dataset = pydicom.dcmread(io.BytesIO(objects[0]))
+    dataset.PixelData = bytes(48 << 20)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    data, kind = related([buffer.getvalue()])
+    del dataset, buffer
+    headers = {"Content-Type": kind, "Authorization": "Bearer submit"}
+    address = server_url(server, "/dicom-web/studies")
+    httpx.post(address, content=b"", headers=headers)  # what is loaded once
+    view = memoryview(data)
+    pieces = (view[begin : begin + 65536] for begin in range(0, len(data), 65536))
+    tracemalloc.start()
+    try:
+        answer = httpx.post(address, content=pieces, headers=headers, timeout=60)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer.status_code == 200
+    assert peak_bytes < 6 << 20
+    (study,) = node.spool.studies()
+    assert study.size_bytes > 48 << 20
 
 
 def test_a_sender_that_goes_away_leaves_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+
+from groundglass.server.http.parts import Part, PartSplitter
 
 from .conftest import SAME_NODE, Made, MakeNode, related
 
@@ -222,6 +225,19 @@ def test_a_full_disk_is_503(make_node: MakeNode, objects: list[bytes]) -> None:
     answer = post(node, objects[:1])
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_disk_that_fills_up_while_the_body_comes_is_503(
+    node: Made, objects: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_self: PartSplitter, _chunk: bytes) -> list[Part]:
+        raise OSError(errno.ENOSPC, "No space left on device", "/srv/node/spool")
+
+    monkeypatch.setattr(PartSplitter, "write", full)
+    answer = post(node, objects[:1])
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert "srv" not in answer.text
+    assert node.uploads_left == []
 
 
 def test_too_many_studies_waiting_is_503(make_node: MakeNode, objects: list[bytes]) -> None:

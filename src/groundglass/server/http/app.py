@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -64,6 +65,7 @@ def create_app(settings: ServeSettings, spool: Spool, jobs: JobStore) -> FastAPI
         app.include_router(router(node))
     app.add_exception_handler(HttpError, _refused)
     app.add_exception_handler(GroundglassError, _failed)
+    app.add_exception_handler(OSError, _disk_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(
@@ -86,6 +88,13 @@ def _failed(_request: Request, error: Exception) -> Response:
             503, "The node's queue cannot be used now. Try again later.", {"Retry-After": "30"}
         )
     return problem_response(400, str(error))
+
+
+def _disk_error(_request: Request, error: Any) -> Response:
+    """A full disk is the client's to wait for; anything else is ours, and the guard logs it."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return problem_response(503, "The node's disk is full. Try again later.", {"Retry-After": "60"})
 
 
 def _http_error(_request: Request, error: Any) -> Response:
