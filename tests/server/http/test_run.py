@@ -120,7 +120,7 @@ def test_a_head_that_never_ends_is_cut(
     begun = time.monotonic()
     connection.settimeout(0.05)
     closed = False
-    while not closed and time.monotonic() - begun < 5:
+    while not closed and time.monotonic() - begun < 12:
         try:
             if sent:
                 connection.sendall(sent[:1] if sent != sent[:1] else b"a")
@@ -132,7 +132,7 @@ def test_a_head_that_never_ends_is_cut(
             closed = True
     connection.close()
     assert closed
-    assert 0.3 < time.monotonic() - begun < 3
+    assert 0.3 < time.monotonic() - begun < 10  # 15 s where the deadline is not shortened
 
 
 def test_a_connection_that_is_kept_is_used_again(start_node: StartNode) -> None:
@@ -211,7 +211,7 @@ def test_an_endless_body_after_the_answer_is_cut(
     connection.sendall(b"POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     cut = False
     begun = time.monotonic()
-    while not cut and time.monotonic() - begun < 5:
+    while not cut and time.monotonic() - begun < 12:
         try:
             connection.sendall(b"1000\r\n" + bytes(4096) + b"\r\n")
         except OSError:

@@ -32,12 +32,14 @@ _DESCRIPTION = (
     "Takes chest CT studies, shows what the node does with them, and gives the results. "
     "Research use only. Not a medical device."
 )
+_NO_TELEMETRY: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
 
 def create_app(settings: ServeSettings, spool: Spool, jobs: JobStore) -> FastAPI:
     """The application; `app.state.node` is what its routes work on.
 
-    The interactive pages of FastAPI are left out: they load scripts from other servers.
+    The interactive pages of FastAPI are left out: they load scripts from other servers. Its
+    telemetry is off: an environment variable would make it send addresses with UIDs elsewhere.
     """
     node = Node(
         settings=settings,
@@ -59,6 +61,7 @@ def create_app(settings: ServeSettings, spool: Spool, jobs: JobStore) -> FastAPI
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
     )
     app.state.node = node
     for router in (stow_router, studies_router, jobs_router, health_router):
