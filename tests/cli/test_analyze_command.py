@@ -18,6 +18,7 @@ from groundglass.cli.analyze_command import load_cascade
 from groundglass.findings import findings_schema
 from groundglass.outputs.result_folder import is_complete
 from groundglass.phantom.chest import Phantom
+from groundglass.phantom.dicom_writer import write_dicom_series
 from groundglass.phantom.nifti_writer import write_nifti
 from groundglass.weights.store import Weights
 
@@ -44,6 +45,27 @@ def analyze(groundglass: Groundglass, rule_weights: Weights, tmp_path: Path) -> 
         )
 
     return run
+
+
+class TestDicom:
+    def test_the_kinds_asked_for_are_written(
+        self, analyze: Groundglass, small_chest: Phantom, tmp_path: Path
+    ) -> None:
+        write_dicom_series(small_chest, tmp_path / "scan")
+        assert analyze(tmp_path / "scan", "--dicom", "sr,seg", "--quiet").code == 0
+        written = sorted(path.name for path in (tmp_path / "out" / "dicom").iterdir())
+        assert written == ["seg.dcm", "sr.dcm"]
+
+    def test_an_unknown_kind_is_wrong_usage_and_other_input_an_error(
+        self, analyze: Groundglass, scans: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        wrong = analyze(scans[0], "--dicom", "rtstruct")
+        assert (wrong.code, wrong.out) == (2, "")
+        assert "error: --dicom is 'rtstruct'; expected some of seg, sr, pdf, sc" in wrong.err
+        other = analyze(scans[0], "--dicom", "seg")
+        assert (other.code, other.out) == (1, "")
+        assert "is nifti, and DICOM objects refer to DICOM images" in other.err
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestLesionModel:

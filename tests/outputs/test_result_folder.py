@@ -170,3 +170,40 @@ def test_mount_point_is_filled_in_place(tmp_path: Path, monkeypatch: pytest.Monk
     with ResultFolder(final, overwrite=True) as partial:
         fill(partial, "newer")
     assert (final / "run.json").read_text() == "newer"
+
+
+def test_a_dicom_folder_of_ours_is_replaced_and_one_with_a_scan_is_not(tmp_path: Path) -> None:
+    final = tmp_path / "out"
+    with ResultFolder(final) as partial:
+        fill(partial)
+        (partial / "dicom").mkdir()
+        for name in ("seg.dcm", "sr.dcm", "report.dcm", "sc-001.dcm"):
+            (partial / "dicom" / name).write_text("old")
+    with ResultFolder(final, overwrite=True) as partial:
+        fill(partial)
+    assert sorted(p.name for p in final.iterdir()) == sorted(NEEDED_FILES)
+    (final / "dicom").mkdir()
+    (final / "dicom" / "IMG00001.dcm").write_text("a patient")
+    with (
+        pytest.raises(OutputError, match=r"no result of ours \(dicom/IMG00001\.dcm\)"),
+        ResultFolder(final, overwrite=True),
+    ):
+        pass
+    assert (final / "dicom" / "IMG00001.dcm").read_text() == "a patient"
+
+
+def test_a_dicom_folder_is_replaced_inside_a_folder_that_cannot_be_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final = tmp_path / "out"
+    final.mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == final)
+    for text in ("old", "new"):
+        with ResultFolder(final, overwrite=True) as partial:
+            fill(partial, text)
+            (partial / "dicom").mkdir()
+            (partial / "dicom" / "seg.dcm").write_text(text)
+    assert (final / "dicom" / "seg.dcm").read_text() == "new"
+    with ResultFolder(final, overwrite=True) as partial:
+        fill(partial)
+    assert sorted(p.name for p in final.iterdir()) == sorted(NEEDED_FILES)

@@ -48,6 +48,7 @@ def left(folder: Path) -> list[str]:
 class TestResult:
     def test_all_files_are_there(self, analyses: dict[str, Analysis], kind: str) -> None:
         assert left(analyses[kind].folder) == [
+            *(["dicom"] if kind in ("dicom", "zip") else []),
             "findings.json",
             "labels.json",
             "lesion_probability.nii.gz",

@@ -57,6 +57,7 @@ def analyze(
     probability: Annotated[
         bool, typer.Option("--probability", help="Also write lesion_probability.nii.gz")
     ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf")] = False,
     dicom: Annotated[
         str | None,
         typer.Option(
@@ -99,6 +100,7 @@ def analyze(
         allow_gaps=allow_gaps,
         probability=probability,
         nominal_spacing=nominal_spacing,
+        pdf=pdf,
         dicom=None if dicom is None else parse_dicom_kinds(dicom),
     )
     check_outputs(inputs, out)

@@ -19,7 +19,9 @@ from groundglass.errors import OutputError
 
 NEEDED_FILES = ("lungs.nii.gz", "lesions.nii.gz", "findings.json", "run.json")
 """What every whole result holds."""
-RESULT_FILES = frozenset({*NEEDED_FILES, "labels.json", "report.html", "lesion_probability.nii.gz"})
+RESULT_FILES = frozenset(
+    {*NEEDED_FILES, "labels.json", "report.html", "report.pdf", "lesion_probability.nii.gz"}
+)
 """Files a result may hold; a folder with anything else is not ours to replace."""
 DICOM_FOLDER = "dicom"
 _DICOM_FILE = re.compile(r"(seg|sr|report|sc-\d+)\.dcm")

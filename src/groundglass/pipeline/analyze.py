@@ -23,6 +23,7 @@ from groundglass.measurement.measure import measure
 from groundglass.measurement.uncertainty import LesionProbability
 from groundglass.metrics.overlap import confusion
 from groundglass.outputs.masks import write_mask, write_probability
+from groundglass.outputs.pdf.render import write_pdf
 from groundglass.outputs.report.inputs import ReportInputs
 from groundglass.outputs.report.write import write_report
 from groundglass.outputs.result_folder import ResultFolder
@@ -56,6 +57,7 @@ class AnalyzeOptions:
     allow_gaps: bool = False
     probability: bool = False
     nominal_spacing: bool = False
+    pdf: bool = False
     overwrite: bool = True
     dicom: tuple[str, ...] | None = None
 
@@ -117,6 +119,8 @@ def analyze_scan(
                 reference=masks,
             )
             write_report(partial / "report.html", shown)
+            if options.pdf:
+                write_pdf(partial / "report.pdf", shown)
         run["dicom"] = write_dicom(plan, partial, shown, watch)
         run["seconds"] = {name: round(spent, 3) for name, spent in watch.seconds.items()}
         run["seconds_total"] = round(sum(watch.seconds.values()), 3)

@@ -46,7 +46,7 @@ class PipelineAnalysis:
             request.input,
             request.folder,
             cascade,
-            options=AnalyzeOptions(overwrite=False),
+            options=AnalyzeOptions(overwrite=False, dicom=request.plan.dicom),
             scan_id=request.scan_id,
         )
         return {

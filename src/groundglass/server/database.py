@@ -14,6 +14,7 @@ from groundglass.errors import MissingExtraError, QueueError
 try:
     import sqlalchemy as sa
     from sqlalchemy import event, exc
+    from sqlalchemy.schema import CreateIndex, CreateTable
 except ModuleNotFoundError as error:
     raise MissingExtraError("sqlalchemy", "serve", "The node's queue") from error
 
@@ -78,9 +79,12 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _set_up_sqlite)
         with self.begin() as connection:
-            if not self.is_sqlite:  # two that start at once would both make the tables
+            if not self.is_sqlite:  # its IF NOT EXISTS fails where two start at once
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(7203411)"))
-            METADATA.create_all(connection)
+            for table in METADATA.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[sa.Connection]:

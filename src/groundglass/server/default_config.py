@@ -38,7 +38,7 @@ insecure = false            # true: no TLS here, because a proxy in front has it
 # tls = { certificate = "node.pem", key = "node.key" }
 # [[http.tokens]]
 # name = "pacs"
-# sha256 = "SHA-256 of the token, as hexadecimal digits"
+# sha256 = "0000000000000000000000000000000000000000000000000000000000000000"   # of the token
 # scopes = ["submit"]       # submit, read, admin
 
 [limits]                    # beyond them a sender is refused
@@ -57,7 +57,7 @@ engine = "auto"
 device = "auto"
 # lesion_model = "ta-segnet"
 # classifier = "NAME"
-dicom = ["seg", "sr", "pdf"]
+# dicom = ["seg", "sr", "pdf", "sc"]   # default: seg, sr and pdf where the headers allow them
 minutes = 60                # a longer analysis is killed
 
 [send]                      # to the peers that rules name

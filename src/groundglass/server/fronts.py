@@ -9,19 +9,22 @@ from groundglass.errors import MissingExtraError
 from groundglass.server.contracts import Deliver, StartFront
 from groundglass.server.settings import ServeSettings
 
-_FRONTS = {"dicom": "groundglass.server.store_scp", "http": "groundglass.server.http.run"}
-_DELIVER = "groundglass.server.deliver"
+_FRONTS = {
+    "dicom": ("groundglass.server.store_scp", "start_store_scp"),
+    "http": ("groundglass.server.http.run", "start"),
+}
+_DELIVER = ("groundglass.server.deliver", "deliver")
 
 
 def fronts_of(settings: ServeSettings) -> list[StartFront]:
     """How to start each listener that is enabled. Raises: MissingExtraError."""
     wanted = {"dicom": settings.dicom.enabled, "http": settings.http.enabled}
-    return [_load(_FRONTS[name], "start") for name, is_on in wanted.items() if is_on]
+    return [_load(*_FRONTS[name]) for name, is_on in wanted.items() if is_on]
 
 
 def deliver_of(settings: ServeSettings) -> Deliver | None:
     """What sends results, where there are peers. Raises: MissingExtraError."""
-    return _load(_DELIVER, "deliver") if settings.peers else None
+    return _load(*_DELIVER) if settings.peers else None
 
 
 def _load(module: str, name: str) -> Any:

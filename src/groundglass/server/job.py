@@ -13,13 +13,14 @@ class Plan:
     """What is to be done with a study: which rule says so, on which series, with what options.
 
     `series` are SeriesInstanceUIDs with their SOP instance UIDs: what comes later is another job.
+    `dicom` None leaves the DICOM objects to the analysis.
     `upload` is the name of a file in the uploads folder instead, where no DICOM was sent.
     """
 
     rule: str
     series: dict[str, list[str]] = field(default_factory=dict)
     upload: str | None = None
-    dicom: tuple[str, ...] = ()
+    dicom: tuple[str, ...] | None = None
     lesion_model: str | None = None
     classifier: str | None = None
     send_to: tuple[str, ...] = ()
@@ -59,7 +60,7 @@ class Job:
         """A job as the database gives it."""
         plan = dict(row["plan"])
         for name in ("dicom", "send_to"):  # JSON knows no tuples
-            plan[name] = tuple(plan[name])
+            plan[name] = None if plan[name] is None else tuple(plan[name])
         names = [one.name for one in fields(cls) if one.name != "plan"]
         return cls(plan=Plan(**plan), **{name: row[name] for name in names})
 

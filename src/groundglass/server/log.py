@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 import warnings
 
-_FOREIGN = ("pydicom", "pynetdicom", "httpx", "httpcore", "sqlalchemy", "multipart")
-"""Libraries whose messages may quote a header, an address or a token."""
-
 
 def set_up_node_logging(level: int = logging.INFO) -> None:
     """Called by the node's processes when they start, never on import.
 
-    Warnings of readers quote what they read ("Invalid value for VR PN: 'DOE^JANE'"), so they are
-    left out, and other libraries' logs are cut to critical errors.
+    Readers quote what they read ("Invalid value for VR PN: 'DOE^JANE'"), and clients may quote a
+    token. So warnings are left out, and of other packages' logs all but critical errors: at the
+    handler, for packages set their own levels when they are imported later.
     """
+    handler = logging.StreamHandler()
+    handler.addFilter(_is_ours)
     logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(processName)s %(message)s", level=logging.WARNING
+        format="%(asctime)s %(levelname)s %(processName)s %(message)s",
+        level=logging.WARNING,
+        handlers=[handler],
     )
     logging.getLogger("groundglass").setLevel(level)
-    for name in _FOREIGN:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] == "groundglass" or record.levelno >= logging.CRITICAL

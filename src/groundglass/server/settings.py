@@ -36,13 +36,17 @@ class Retention(Frozen):
 
 
 class AnalysisSettings(Frozen):
-    """What an analysis is, where a rule says nothing else. `minutes`: a longer one is killed."""
+    """What an analysis is, where a rule says nothing else. `minutes`: a longer one is killed.
+
+    `dicom` left out: the objects that `groundglass analyze` writes, and none where the headers do
+    not allow any. Objects that are named must be possible, or the job fails.
+    """
 
     engine: str = "auto"
     device: str = "auto"
     lesion_model: str | None = None
     classifier: str | None = None
-    dicom: tuple[DicomOutput, ...] = ("seg", "sr", "pdf")
+    dicom: tuple[DicomOutput, ...] | None = None
     minutes: float = Field(default=60, gt=0)
 
 

@@ -180,14 +180,14 @@ class Spool:
 
     def _keep(self, final: Path, data: bytes | Path, size: int, origin: Origin) -> Receipt:
         series, study = final.parent, final.parent.parent
-        disk.make_folder(study)
-        disk.make_folder(series)
         part = self.new_part()
         try:
             if isinstance(data, Path):
                 disk.copy_synced(data, part)
             else:
                 disk.write_synced(part, data)
+            disk.make_folder(study)
+            disk.make_folder(series)
             if not (series / "origin.json").exists():
                 self._mark(series / "origin.json", json.dumps(asdict(origin)))
             # First, so that a kill between the two cannot leave an object that nobody looks at.

@@ -51,7 +51,7 @@ _LONG_UID = re.compile(r"[0-9.]{20,} ?")
 _log = logging.getLogger(__name__)
 
 
-def start(settings: ServeSettings, spool: Spool, jobs: JobStore) -> StoreScp:
+def start_store_scp(settings: ServeSettings, spool: Spool, jobs: JobStore) -> StoreScp:
     """Start the listener; it takes objects when this returns. A `StartFront`.
 
     Raises: SettingsError where the port is taken, or a TLS file cannot be used.

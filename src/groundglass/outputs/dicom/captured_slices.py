@@ -21,7 +21,7 @@ _FILL = 0.28
 _SHORTEST, _LONGEST = 512, 1024
 """Longest side of a slice's picture in pixels: scans in between keep their own resolution."""
 _STRIP = 30
-_TEXT = 14
+_TEXT = 13
 
 
 def draw_capture(scene: Scene, d: int) -> np.ndarray:

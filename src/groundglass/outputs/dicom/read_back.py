@@ -15,7 +15,7 @@ from typing import NoReturn
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import iter_pixels
+from pydicom.pixels.utils import iter_pixels, pixel_array
 
 from groundglass.errors import OutputError
 from groundglass.findings import Findings
@@ -114,9 +114,14 @@ def _read(path: Path) -> Dataset:
 
 
 def _frames(path: Path, dataset: Dataset) -> Iterator[np.ndarray]:
-    """Frames as bool (H, W), one in memory at a time."""
+    """Frames as bool (H, W), one in memory at a time where each begins on a byte."""
+    aligned = dataset.Rows * dataset.Columns % 8 == 0
     try:
-        for pixels in iter_pixels(dataset):
+        # pydicom cannot take single frames out of the middle of bytes; such images are rare.
+        whole = None if aligned else pixel_array(dataset)
+        if whole is not None and dataset.NumberOfFrames == 1:
+            whole = whole[None]
+        for pixels in iter_pixels(dataset) if whole is None else whole:
             yield pixels != 0
     except Exception as error:
         raise OutputError(

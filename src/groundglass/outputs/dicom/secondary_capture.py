@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -18,7 +17,6 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from groundglass.errors import SettingsError
 from groundglass.outputs.dicom.captured_slices import draw_capture
 from groundglass.outputs.dicom.identity import Identity
-from groundglass.outputs.dicom.save import save_dicom
 from groundglass.outputs.dicom.sources import SourceFrame, image_item
 from groundglass.outputs.report.inputs import ReportInputs
 from groundglass.outputs.report.scene import Scene, choose_even
@@ -65,29 +63,6 @@ def make_captures(
         yield dataset
 
 
-def write_captures(
-    folder: Path,
-    inputs: ReportInputs,
-    identity: Identity,
-    settings: CaptureSettings | None = None,
-) -> list[Path]:
-    """Write `sc-001.dcm` and so on into `folder`: all of them, or none.
-
-    Raises: OutputError where one cannot be written.
-    """
-    written: list[Path] = []
-    try:
-        for dataset in make_captures(inputs, identity, settings):
-            path = folder / f"sc-{dataset.InstanceNumber:03d}.dcm"
-            save_dicom(dataset, path)
-            written.append(path)
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise
-    return written
-
-
 def choose_slices(scene: Scene, most: int) -> list[int]:
     """Which slices of the scene are shown, head first; among them the one with most lesion."""
     chosen = choose_even(*scene.extent, most)
@@ -105,6 +80,7 @@ def _image(pixels: np.ndarray) -> Dataset:
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.Modality = "OT"  # not CT: gray values are no HU, and no reader shall take them for it
     dataset.ConversionType = "WSD"
+    dataset.BodyPartExamined = "CHEST"
     dataset.PatientOrientation = ["L", "P"]
     dataset.BurnedInAnnotation = "NO"  # nothing in the pixels tells patient or date
     dataset.SamplesPerPixel = 3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.valuerep import DSfloat
+from pydicom.valuerep import DSfloat, format_number_as_ds
 
 from groundglass.errors import OutputError
 from groundglass.outputs.dicom.identity import MANUFACTURER, Identity, plain
@@ -100,7 +100,7 @@ def _without_pixels(
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MANUFACTURER,
-        software_versions=tuple(identity.software_versions),
+        software_versions="1",  # as the number of the series, set for good by `put_on`
         device_serial_number="1",
         content_label="GROUNDGLASS",
         content_description="Lungs and lesions by neural networks; research use only",
@@ -124,12 +124,12 @@ def _stand_in(volume: Volume, identity: Identity, index: int) -> Dataset:
     out.Modality = "CT"
     out.Rows, out.Columns = 1, _STAND_IN_COLUMNS
     distance_mm = volume.spacing_mm[0]
-    out.PixelSpacing = [DSfloat(v, auto_format=True) for v in header["pixel_spacing"]]
-    out.SliceThickness = DSfloat(header["slice_thickness_mm"] or distance_mm, auto_format=True)
+    out.PixelSpacing = [_decimal(v) for v in header["pixel_spacing"]]
+    out.SliceThickness = _decimal(header["slice_thickness_mm"] or distance_mm)
     if volume.shape[0] > 1:
-        out.SpacingBetweenSlices = DSfloat(distance_mm, auto_format=True)
-    out.ImagePositionPatient = [DSfloat(v, auto_format=True) for v in frame.position_mm]
-    out.ImageOrientationPatient = [DSfloat(v, auto_format=True) for v in header["orientation"]]
+        out.SpacingBetweenSlices = _decimal(distance_mm)
+    out.ImagePositionPatient = [_decimal(v) for v in frame.position_mm]
+    out.ImageOrientationPatient = [_decimal(v) for v in header["orientation"]]
     source = header["dataset"]
     for keyword in (
         "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
@@ -137,6 +137,13 @@ def _stand_in(volume: Volume, identity: Identity, index: int) -> Dataset:
         if source.get(keyword):
             out[keyword] = source[keyword]
     return out
+
+
+def _decimal(value: float) -> DSfloat:
+    """A decimal string of at most 16 characters."""
+    text = format_number_as_ds(float(value))
+    # pydicom 3.0 makes 17 of a number just below a power of ten.
+    return DSfloat(text if len(text) <= 16 else format_number_as_ds(round(value, 10)))
 
 
 def _description(segment: Segment, number: int, identity: Identity) -> SegmentDescription:

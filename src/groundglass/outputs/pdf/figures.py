@@ -9,7 +9,7 @@ from typing import Any
 
 from reportlab.lib.colors import Color, black, white
 from reportlab.lib.utils import ImageReader
-from reportlab.pdfgen.canvas import FILL_EVEN_ODD, Canvas
+from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable
 
 from groundglass.findings import Findings
@@ -30,6 +30,7 @@ from groundglass.outputs.pdf.typeface import BOLD, REGULAR
 from groundglass.outputs.report.charts import ProfilePlot
 from groundglass.outputs.report.pictures import Picture
 
+_EVEN_ODD = 0  # ReportLab's FILL_EVEN_ODD: holes in a lesion stay clear
 _STEP = re.compile(r"([ML])(-?[\d.]+) (-?[\d.]+)|Z")
 
 
@@ -124,7 +125,7 @@ class PictureDrawing(_Drawing):
             canvas.setStrokeColor(REFERENCE)
             canvas.setLineWidth(0.6 * point)
             canvas.setDash([2 * point, 1.2 * point])
-        canvas.drawPath(path, stroke=1, fill=int(kind == "lesion"), fillMode=FILL_EVEN_ODD)
+        canvas.drawPath(path, stroke=1, fill=int(kind == "lesion"), fillMode=_EVEN_ODD)
         canvas.restoreState()
 
     def _letters(self, canvas: Canvas) -> None:

@@ -20,6 +20,7 @@ from groundglass.outputs.pdf.looks import (
     Writer,
     zone_ink,
 )
+from groundglass.outputs.pdf.subject import Subject
 from groundglass.outputs.report.charts import ProfilePlot, percent_text
 from groundglass.outputs.report.facts import scan_rows
 from groundglass.outputs.report.lesion_table import involvement_range, ml_text
@@ -27,9 +28,12 @@ from groundglass.outputs.report.lesion_table import involvement_range, ml_text
 _SPAN_COLUMNS = (1, 4, 7)
 
 
-def heading(writer: Writer, findings: Findings) -> list[Flowable]:
-    """Which scan this is."""
-    return [writer.say(findings.scan.id, "title"), writer.pairs(scan_rows(findings))]
+def heading(writer: Writer, findings: Findings, subject: Subject | None) -> list[Flowable]:
+    """Which scan this is, and whose."""
+    out: list[Flowable] = [writer.say(findings.scan.id, "title")]
+    if subject is not None and subject.rows():
+        out.append(writer.pairs(subject.rows(), "body"))
+    return [*out, writer.pairs(scan_rows(findings))]
 
 
 def statement(writer: Writer, findings: Findings) -> list[Flowable]:

@@ -21,7 +21,7 @@ from groundglass.outputs.pdf.looks import (
 )
 from groundglass.outputs.pdf.typeface import BOLD, REGULAR, fit
 
-_NOTICE_SIZE = 8.5
+HEAD_SIZE = 8.5
 
 
 def numbered_canvas(name: str, who: str, *, notice: str) -> type[Canvas]:
@@ -37,7 +37,7 @@ def numbered_canvas(name: str, who: str, *, notice: str) -> type[Canvas]:
 
         def showPage(self) -> None:  # noqa: N802  ReportLab's name
             self._kept.append(dict(self.__dict__))
-            self._startPage()
+            self._startPage()  # pyright: ignore[reportAttributeAccessIssue] - the stubs lack it
 
         def save(self) -> None:
             for number, state in enumerate(self._kept, start=1):
@@ -52,23 +52,23 @@ def numbered_canvas(name: str, who: str, *, notice: str) -> type[Canvas]:
 
 def _head(canvas: Canvas, name: str, who: str, notice: str) -> None:
     top = PAGE_HEIGHT - 12 * mm
-    width = canvas.stringWidth(notice, BOLD, _NOTICE_SIZE) + 14
+    width = canvas.stringWidth(notice, BOLD, HEAD_SIZE) + 14
     canvas.setFillColor(WARN_BACK)
     canvas.roundRect(MARGIN + WIDTH - width, top - 4, width, 15, 3, stroke=0, fill=1)
     canvas.setFillColor(WARN)
-    canvas.setFont(BOLD, _NOTICE_SIZE)
+    canvas.setFont(BOLD, HEAD_SIZE)
     canvas.drawString(MARGIN + WIDTH - width + 7, top, notice)
     brand = "Groundglass \u00b7 chest CT report"
     canvas.setFillColor(ACCENT)
-    canvas.setFont(BOLD, 8.5)
+    canvas.setFont(BOLD, HEAD_SIZE)
     canvas.drawString(MARGIN, top, brand)
-    used = canvas.stringWidth(brand, BOLD, 8.5) + 10
+    used = canvas.stringWidth(brand, BOLD, HEAD_SIZE) + 10
     canvas.setFillColor(INK)
-    canvas.setFont(REGULAR, 8.5)
+    canvas.setFont(REGULAR, HEAD_SIZE)
     room = WIDTH - width - used - 10
-    canvas.drawString(MARGIN + used, top, fit(name, REGULAR, 8.5, room))
+    canvas.drawString(MARGIN + used, top, fit(name, REGULAR, HEAD_SIZE, room))
     if who:
-        canvas.drawString(MARGIN, top - 15, fit(who, REGULAR, 8.5, WIDTH))
+        canvas.drawString(MARGIN, top - 15, fit(who, REGULAR, HEAD_SIZE, WIDTH))
     canvas.setStrokeColor(LINE)
     canvas.setLineWidth(0.5)
     canvas.line(MARGIN, top - 21, MARGIN + WIDTH, top - 21)

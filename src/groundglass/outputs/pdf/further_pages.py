@@ -28,7 +28,7 @@ from groundglass.outputs.report.provenance import provenance_groups
 from groundglass.outputs.report.scene import Scene
 
 _GAP = 6.0
-_TALLEST = 250.0
+_TALLEST, _PLANES_TALLEST = 250.0, 200.0
 _MARKS = {"flag": ("!", WARN), "fine-check": ("\u2713", GOOD), "unknown": ("\u2013", SOFT)}
 
 
@@ -63,7 +63,7 @@ def planes(writer: Writer, findings: Findings, views: Sequence[Picture]) -> list
         return []
     shares = [view.width / view.height for view in views]
     room = WIDTH - _GAP * (len(views) - 1)
-    tall = min(room / sum(shares), _TALLEST)
+    tall = min(room / sum(shares), _PLANES_TALLEST)
     largest = "lesions" if findings.lesions.involvement_percent else "lungs"
     title = writer.say(f"Coronal and sagittal, where {largest} are largest", "heading")
     return [KeepTogether([title, _picture_row(writer, views, [tall * share for share in shares])])]
@@ -117,7 +117,7 @@ def lesions(writer: Writer, scene: Scene, findings: Findings) -> list[Flowable]:
     widths = [22.0, 110.0, 116.0, 62.0, 50.0]
     if certainty:
         names += ["Range", "Mean prob.", "Low conf.", "Confidence"]
-        widths = [20.0, 96.0, 104.0, 54.0, 42.0, 78.0, 36.0, 36.0, 44.0]
+        widths = [20.0, 94.0, 98.0, 52.0, 40.0, 76.0, 36.0, 36.0, 58.0]
     table: list[list[Any]] = [
         [writer.say(name, _side(i, "label", "label-right")) for i, name in enumerate(names)]
     ]
@@ -134,6 +134,7 @@ def lesions(writer: Writer, scene: Scene, findings: Findings) -> list[Flowable]:
             ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
             ("LEFTPADDING", (0, 0), (-1, -1), 0),
             ("RIGHTPADDING", (0, 0), (-1, -1), 5),
+            *([("LEFTPADDING", (8, 0), (8, -1), 6)] if certainty else []),
         ]
     )
     scale = WIDTH / sum(widths) if certainty else 1.0
@@ -195,8 +196,11 @@ def provenance(writer: Writer, facts: Mapping[str, Any]) -> list[Flowable]:
     out: list[Flowable] = [writer.say("Provenance", "heading")]
     for group in groups:
         if not group.folded:
-            rows = [f"{name}:\u00a0{value}" if name else value for name, value in group.rows]
-            out.append(writer.terms(group.title, " \u00b7 ".join(rows)))
+            rows = [
+                f"{name}:\u00a0{value}" if name else value for name, value in group.rows if value
+            ]
+            title = group.title[:1].upper() + group.title[1:]
+            out.append(writer.terms(title, " \u00b7 ".join(rows)))
     left_out = [group.title.lower() for group in groups if group.folded]
     if left_out:
         out.append(writer.say(f"Not printed for its length: {', '.join(left_out)}.", "fine"))

@@ -10,9 +10,18 @@ from reportlab.platypus import Flowable, SimpleDocTemplate, Spacer
 
 from groundglass.errors import OutputError
 from groundglass.outputs.pdf import first_page, further_pages
-from groundglass.outputs.pdf.frame import numbered_canvas
-from groundglass.outputs.pdf.looks import BOTTOM, MARGIN, PAGE_HEIGHT, PAGE_WIDTH, TOP, Writer
+from groundglass.outputs.pdf.frame import HEAD_SIZE, numbered_canvas
+from groundglass.outputs.pdf.looks import (
+    BOTTOM,
+    MARGIN,
+    PAGE_HEIGHT,
+    PAGE_WIDTH,
+    TOP,
+    WIDTH,
+    Writer,
+)
 from groundglass.outputs.pdf.subject import Subject
+from groundglass.outputs.pdf.typeface import REGULAR, fit
 from groundglass.outputs.report.charts import plot_profile
 from groundglass.outputs.report.facts import agreement_rows
 from groundglass.outputs.report.inputs import ReportInputs
@@ -57,7 +66,7 @@ def render_pdf(
     `compressed`: False leaves the pages' content readable in the file, for tests.
     """
     writer = Writer()
-    story = _story(writer, inputs)
+    story = _story(writer, inputs, subject)
     name = inputs.findings.scan.id
     title = "".join(c if c.isprintable() else " " for c in f"{name}: chest CT report")
     stream = io.BytesIO()
@@ -76,7 +85,7 @@ def render_pdf(
         invariant=1,
         pageCompression=int(compressed),
     )
-    who = writer.plain(subject.line()) if subject is not None else ""
+    who = _in_one_line(writer, subject) if subject is not None else ""
     if writer.replaced:
         story.insert(1, writer.say(_NOTE, "fine"))
     canvas = numbered_canvas(writer.plain(name), who, notice=inputs.findings.intended_use)
@@ -84,7 +93,17 @@ def render_pdf(
     return stream.getvalue()
 
 
-def _story(writer: Writer, inputs: ReportInputs) -> list[Flowable]:
+def _in_one_line(writer: Writer, subject: Subject) -> str:
+    """Patient and study for the head of each page; a long name must not push out the rest."""
+    parts = [
+        value if name == "Patient" else f"{name} {value}"
+        for name, value in subject.rows()
+        if name != "Sex"
+    ]
+    return " \u00b7 ".join(fit(writer.plain(part), REGULAR, HEAD_SIZE, WIDTH / 3) for part in parts)
+
+
+def _story(writer: Writer, inputs: ReportInputs, subject: Subject | None) -> list[Flowable]:
     """All parts, in the order of reading."""
     scene, findings = Scene.build(inputs), inputs.findings
     first, last = scene.extent
@@ -97,7 +116,7 @@ def _story(writer: Writer, inputs: ReportInputs) -> list[Flowable]:
     longest = _LARGER_PX if len(most) <= 2 else _LONGEST_PX
     slices = [draw_axial(scene, d, longest=longest) for d in most]
     return [
-        *first_page.heading(writer, findings),
+        *first_page.heading(writer, findings, subject),
         *first_page.statement(writer, findings),
         first_page.main_figures(writer, findings),
         *first_page.zone_table(writer, findings),

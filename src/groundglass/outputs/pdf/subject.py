@@ -21,17 +21,17 @@ class Subject:
     study_date: str = ""
     accession_number: str = ""
 
-    def line(self) -> str:
-        """All that is known, in one line; '' where nothing is."""
-        parts = [
-            self.name,
-            f"ID {self.patient_id}" if self.patient_id else "",
-            f"born {self.birth_date}" if self.birth_date else "",
-            self.sex,
-            f"study of {self.study_date}" if self.study_date else "",
-            f"accession {self.accession_number}" if self.accession_number else "",
+    def rows(self) -> list[tuple[str, str]]:
+        """Name and value of all that is known."""
+        known = [
+            ("Patient", self.name),
+            ("ID", self.patient_id),
+            ("Born", self.birth_date),
+            ("Sex", self.sex),
+            ("Study of", self.study_date),
+            ("Accession", self.accession_number),
         ]
-        return " \u00b7 ".join(part for part in parts if part)
+        return [(name, value) for name, value in known if value]
 
 
 def subject_of(volume: Volume) -> Subject | None:
