@@ -43,7 +43,7 @@ STORESCU = Path("/usr/bin/storescu")
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement; `peak_mib`: the node's largest resident size."""
+    """One measurement. `cpu_seconds` (all, start included) and `peak_mib` are of the node."""
 
     waiting: int
     studies: int
@@ -52,6 +52,7 @@ class Row:
     seconds: float
     mib_per_second: float
     objects_per_second: float
+    cpu_seconds: float
     look_seconds: float
     claim_ms: float
     peak_mib: float
@@ -67,6 +68,7 @@ def write_study(folder: Path, slices: int, pixels: int) -> list[Path]:
         dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, generate_uid()
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, series
         dataset.PatientName, dataset.PatientID = "LOAD^TEST", "LOAD"
+        dataset.StudyID, dataset.SeriesNumber = "1", 1
         dataset.Modality, dataset.InstanceNumber = "CT", number + 1
         if pixels:
             dataset.Rows = dataset.Columns = pixels
@@ -114,11 +116,12 @@ def fill(settings: ServeSettings, waiting: int, slices: int, small: list[Path]) 
 
 
 def serve(settings: ServeSettings, pipe: Connection) -> None:
-    """The node, until SIGTERM; then its peak memory goes into the pipe."""
+    """The node, until SIGTERM; then seconds of CPU and peak MiB go into the pipe."""
     supervisor = Supervisor(settings, fronts=fronts_of(settings))
     signal.signal(signal.SIGTERM, lambda number, frame: supervisor.stop())
     supervisor.run()
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    pipe.send((used.ru_utime + used.ru_stime, used.ru_maxrss / 1024))
 
 
 def free_port() -> int:
@@ -157,7 +160,7 @@ def measure(folder: Path, waiting: int, studies: int, sent: list[Path], small: l
     finally:
         if node.pid is not None:
             os.kill(node.pid, signal.SIGTERM)
-        peak = ours.recv() if ours.poll(60) else float("nan")
+        cpu, peak = ours.recv() if ours.poll(60) else (float("nan"), float("nan"))
         node.join()
     spool = Spool(settings.spool_folder, settings.limits)
     count = sum(study.instances for study in spool.studies()) - waiting * len(small)
@@ -167,7 +170,7 @@ def measure(folder: Path, waiting: int, studies: int, sent: list[Path], small: l
     look, claim = look_and_claim(settings, spool)
     return Row(
         *(waiting, studies, len(sent), round(mib, 1), round(seconds, 2)),
-        *(round(mib / seconds, 1), round(count / seconds, 1)),
+        *(round(mib / seconds, 1), round(count / seconds, 1), round(cpu, 2)),
         *(round(look, 4), round(claim * 1000, 2), round(peak, 1)),
     )
 
