@@ -16,7 +16,7 @@
     │   ├── ConflictError     other content is kept under the same UID
     │   ├── TooLargeError     an object or a study beyond the limits
     │   └── SpoolFullError    no room now: the sender may try later
-    ├── QueueError            the node's database cannot be used
+    ├── QueueError            the node's queue cannot be used, or holds no such job
     ├── LeaseLostError        a job was given to another worker, or canceled
     ├── SendError             a peer did not take a result
     └── MissingExtraError     an optional dependency is not installed
@@ -105,7 +105,7 @@ class SpoolFullError(RefusedError):
 
 
 class QueueError(GroundglassError):
-    """The node's database cannot be used."""
+    """The node's queue cannot be used, or holds no such job."""
 
 
 class LeaseLostError(GroundglassError):

@@ -18,12 +18,14 @@ def test_only_what_counts_stays(settings: ServeSettings, jobs: JobStore) -> None
         if taken[0].id == ids[0]:
             jobs.finish(taken[1], {"folder": f"{ids[0]}-1"})
     done, runs, waits = ids
-    for name in (done, runs, waits):
+    unknown = "f" * 32
+    for name in (done, runs, waits, unknown):
         for token in (0, 1):
             (settings.work_folder / f"{name}-{token}").mkdir(parents=True)
             (settings.results_folder / f"{name}-{token}").mkdir(parents=True)
     (settings.results_folder / "foreign").mkdir()
     removed = remove_dead_tries(settings, jobs)
     assert {path.name for path in settings.work_folder.iterdir()} == {f"{runs}-1"}
-    assert {path.name for path in settings.results_folder.iterdir()} == {f"{done}-1", f"{runs}-1"}
-    assert removed == 10
+    kept = {f"{done}-1", f"{runs}-1", f"{unknown}-0", f"{unknown}-1", "foreign"}
+    assert {path.name for path in settings.results_folder.iterdir()} == kept
+    assert removed == 11

@@ -18,7 +18,7 @@ def test_rounds_outlive_their_errors(caplog: pytest.LogCaptureFixture) -> None:
         if len(rounds) == 1:
             raise QueueError("database is away")
         if len(rounds) == 2:
-            raise ZeroDivisionError
+            raise ZeroDivisionError("DOE^JANE")
 
     repeating = Repeating("intake", 0.01, go)
     wait_for(lambda: len(rounds) >= 4)
@@ -26,6 +26,7 @@ def test_rounds_outlive_their_errors(caplog: pytest.LogCaptureFixture) -> None:
     repeating.join(5)
     count = len(rounds)
     assert "intake: database is away." in caplog.text
-    assert "intake: ZeroDivisionError" in caplog.text
+    assert "intake: ZeroDivisionError in test_repeating.py, line " in caplog.text
+    assert "JANE" not in caplog.text
     repeating.join(0.05)
     assert len(rounds) == count

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from groundglass.errors import SettingsError
 from groundglass.server.job import Plan
 from groundglass.server.settings import AnalysisSettings
 
@@ -38,9 +39,14 @@ class PipelineAnalysis:
         self._cascades: dict[str | None, Cascade] = {}
 
     def __call__(self, request: AnalysisRequest) -> dict[str, Any]:
-        """Analyze one scan. Raises: as `analyze_scan`."""
+        """Analyze one scan. Raises: as `analyze_scan`; SettingsError for a classifier."""
         from groundglass.pipeline.analyze import AnalyzeOptions, analyze_scan
 
+        if request.plan.classifier is not None:
+            raise SettingsError(
+                f"classifier {request.plan.classifier!r} is asked for, and the node runs none yet",
+                remedy="Take classifier out of the node's settings",
+            )
         cascade = self._cascade(request.plan.lesion_model)
         done = analyze_scan(
             request.input,

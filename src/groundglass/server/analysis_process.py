@@ -8,11 +8,9 @@ import os
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from groundglass.errors import (
@@ -24,7 +22,7 @@ from groundglass.errors import (
     WeightsError,
 )
 from groundglass.server.analysis import AnalysisRequest, MakeAnalyze
-from groundglass.server.log import set_up_node_logging
+from groundglass.server.log import place_of, set_up_node_logging
 from groundglass.server.settings import AnalysisSettings
 
 _POLL_SECONDS = 0.1
@@ -153,9 +151,7 @@ def _as_failure(error: Exception) -> _Failure:
         return _Failure(str(error), kind, can_retry)
     if isinstance(error, MemoryError):
         return _Failure("The analysis ran out of memory.", kind, True)
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{Path(last.filename).name}, line {last.lineno}"
-    return _Failure(f"The analysis broke off: {kind} in {where}.", kind, True)
+    return _Failure(f"The analysis broke off: {place_of(error)}.", kind, True)
 
 
 def _end_with_parent() -> None:

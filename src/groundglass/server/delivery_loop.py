@@ -13,6 +13,7 @@ from groundglass.server.heartbeat import Heartbeat
 from groundglass.server.job import Job
 from groundglass.server.jobs import JobStore
 from groundglass.server.leases import Lease
+from groundglass.server.log import place_of
 from groundglass.server.settings import ServeSettings
 from groundglass.server.worker import BEATS_PER_LEASE
 
@@ -106,7 +107,11 @@ class DeliveryLoop:
 
     def _failed(self, delivery: Delivery, lease: Lease, job: Job | None, error: Exception) -> None:
         kind = type(error).__name__
-        text = str(error) if isinstance(error, GroundglassError) else f"Sending broke off: {kind}."
+        text = (
+            str(error)
+            if isinstance(error, GroundglassError)
+            else f"Sending broke off: {place_of(error)}."
+        )
         can_retry = not (isinstance(error, SendError) and error.is_permanent)
         state = self._jobs.deliveries.fail(lease, text, can_retry=can_retry)
         log.warning("job %s: sending to %s: %s", delivery.job_id, delivery.peer, text)

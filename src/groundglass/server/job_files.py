@@ -90,19 +90,24 @@ class JobFiles:
 def remove_dead_tries(settings: ServeSettings, jobs: JobStore) -> int:
     """Remove folders of tries that nobody works on, and results that do not count.
 
-    Returns how many.
+    A result whose job the queue does not know stays: somebody may have begun a new queue. Returns
+    how many were removed. Raises: QueueError.
     """
     removed = 0
     for place in (settings.work_folder, settings.results_folder):
         for folder in place.iterdir() if place.is_dir() else ():
             match = _TRY.fullmatch(folder.name)
-            job = jobs.get(match[1]) if match else None
-            if match and job is not None and job.token == int(match[2]):
-                counts = job.state == "done" and job.result is not None
-                if job.state == "running" or (place == settings.results_folder and counts):
-                    continue
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
+            if match is None:
+                continue
+            job = jobs.get(match[1])
+            if job is None:
+                is_needed = place == settings.results_folder
+            else:
+                counts = job.state == "done" and place == settings.results_folder
+                is_needed = job.token == int(match[2]) and (counts or job.state == "running")
+            if not is_needed:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
     return removed
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import traceback
 import warnings
+from pathlib import Path
 
 
 def set_up_node_logging(level: int = logging.INFO) -> None:
@@ -22,6 +24,15 @@ def set_up_node_logging(level: int = logging.INFO) -> None:
     )
     logging.getLogger("groundglass").setLevel(level)
     warnings.simplefilter("ignore")
+
+
+def place_of(error: BaseException) -> str:
+    """Kind and place of an error that is not ours, whose own words may quote a header."""
+    frames = traceback.extract_tb(error.__traceback__)
+    kind = type(error).__name__
+    return (
+        f"{kind} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else kind
+    )
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

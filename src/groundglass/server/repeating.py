@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from groundglass.errors import GroundglassError
+from groundglass.server.log import place_of
 
 log = logging.getLogger(__name__)
 
@@ -37,5 +38,5 @@ class Repeating:
             except GroundglassError as error:
                 log.error("%s: %s", self._name, error)
             except Exception as error:  # a thread that died in silence would stop the node
-                log.error("%s: %s", self._name, type(error).__name__, exc_info=True)
+                log.error("%s: %s", self._name, place_of(error))
             self._ended.wait(self._seconds)

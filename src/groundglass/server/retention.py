@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from groundglass.server.audit import AuditLog, study_label
+from groundglass.server.job_files import remove_dead_tries
 from groundglass.server.jobs import JobStore
 from groundglass.server.settings import ServeSettings
 from groundglass.server.spool import Spool
@@ -38,6 +39,7 @@ class Retention:
         """Delete what is due. Raises: QueueError, OutputError."""
         self._sweep_studies()
         self._sweep_results()
+        remove_dead_tries(self._settings, self._jobs)
 
     def _sweep_studies(self) -> None:
         before = self._clock() - self._settings.retention.studies_days * _DAY_SECONDS
@@ -52,14 +54,12 @@ class Retention:
     def _sweep_results(self) -> None:
         before = self._clock() - self._settings.retention.results_days * _DAY_SECONDS
         for job in self._jobs.finished_before(before):
-            # The row goes first: a kill then leaves a folder without one, which is removed at the
-            # next start, and never a row whose folder is gone.
-            if not self._jobs.forget(job.id):
-                continue
+            # The row goes last: what a kill leaves undone, the next round finds by it.
             if job.result is not None:
                 folder = self._settings.results_folder / str(job.result["folder"])
                 shutil.rmtree(folder, ignore_errors=True)
             if job.plan.upload is not None:
                 (self._settings.uploads_folder / job.plan.upload).unlink(missing_ok=True)
-            self._audit.write("deleted", job.study_uid, job=job.id, what="result")
-            log.info("job %s: result deleted", job.id)
+            if self._jobs.forget(job.id):
+                self._audit.write("deleted", job.study_uid, job=job.id, what="result")
+                log.info("job %s: result deleted", job.id)
