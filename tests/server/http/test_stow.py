@@ -6,7 +6,9 @@ import errno
 import io
 import json
 from collections.abc import Iterator
+from urllib.parse import quote
 
+import httpx
 import pydicom
 import pytest
 from hypothesis import given, settings
@@ -114,11 +116,11 @@ def test_the_study_of_the_address_is_asked_for(node: Made, objects: list[bytes])
 def test_no_study_in_the_address_leaves_the_spool(
     node: Made, objects: list[bytes], study: str
 ) -> None:
-    from urllib.parse import quote
-
     for shown in (quote(study, safe=""), quote(study, safe="%/\\~:")):
-        answer = post(node, objects[:1], f"{URL}/{shown}")
-        assert answer.status_code in (400, 404, 405, 409)
+        address = f"{URL}/{shown}"
+        if httpx.URL(f"http://x{address}").path == URL:
+            continue  # the client itself resolved the dots: an ordinary request
+        assert post(node, objects[:1], address).status_code in (400, 404, 405, 409)
     assert list(node.spool.studies()) == []
     assert {p.name for p in node.settings.folder.iterdir()} <= {
         "spool", "results", "audit.jsonl", "queue.sqlite", "queue.sqlite-wal", "queue.sqlite-shm"
