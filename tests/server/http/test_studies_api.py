@@ -167,6 +167,14 @@ def test_damaged_nifti_is_refused_or_queued_and_no_more(node: Made, data: st.Dat
     assert node.uploads_left == []
 
 
+def test_nifti_of_an_unknown_type_of_value(node: Made) -> None:
+    plain = bytearray(gzip.decompress(nifti((2, 3, 4))))
+    plain[70:72] = (77).to_bytes(2, "little")  # datatype
+    answer = post(node, bytes(plain))
+    assert answer.status_code == 400
+    assert "header cannot be read (KeyError)" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
 def test_both_versions_of_nifti(node: Made, kind: type) -> None:
     data = kind(np.zeros((4, 5, 6), np.float32), np.eye(4)).to_bytes()

@@ -71,7 +71,10 @@ def check_nifti(path: Path, *, max_bytes: int) -> None:
         header = kind(head[: kind.template_dtype.itemsize], check=False)
         shape, value_bytes = header.get_data_shape(), header.get_data_dtype().itemsize
         is_single = bytes(header["magic"]).startswith((b"n+1", b"n+2"))
-    except (HeaderDataError, WrapStructError, OSError, ValueError, EOFError, zlib.error) as error:
+    except (
+        *(HeaderDataError, WrapStructError, KeyError, ValueError),  # KeyError: an unknown type
+        *(OSError, EOFError, zlib.error),  # damaged gzip
+    ) as error:
         raise _no_nifti(type(error).__name__) from error
     if not is_single:
         raise _no_nifti("no magic number")
