@@ -18,6 +18,7 @@ from .dicom_tools import free_port
 
 PROGRAM = Path("/usr/sbin/Orthanc")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+DEPLOY = Path(__file__).resolve().parents[2] / "docs" / "deploy"
 
 
 @dataclass(frozen=True)
@@ -53,25 +54,23 @@ class Orthanc:
 
 
 @contextlib.contextmanager
-def run_orthanc(folder: Path) -> Iterator[Orthanc]:
-    """Start one; the test is skipped where Orthanc or its DICOMweb plugin is not installed."""
+def run_orthanc(folder: Path, **changes: Any) -> Iterator[Orthanc]:
+    """Start one with the documented settings, its ports and folders apart, and `changes`.
+
+    The test is skipped where Orthanc or its DICOMweb plugin is not installed.
+    """
     for path, package in ((PROGRAM, "orthanc"), (PLUGIN, "orthanc-dicomweb")):
         if not path.exists():
             pytest.skip(f"no {path}; install Debian's package {package}")
     dicom_port, http_port = free_port(), free_port()
-    settings = {
-        "Name": "archive",
+    settings = json.loads((DEPLOY / "orthanc.json").read_text(encoding="utf-8"))
+    settings |= {
         "StorageDirectory": str(folder / "storage"),
         "IndexDirectory": str(folder / "storage"),
-        "Plugins": [str(PLUGIN)],
         "HttpPort": http_port,
         "DicomPort": dicom_port,
-        "DicomAet": "ORTHANC",
-        "DicomCheckCalledAet": True,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "DicomModalities": {},
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        "LuaScripts": [],
+        **changes,
     }
     (folder / "orthanc.json").write_text(json.dumps(settings))
     with (folder / "log").open("wb") as log:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +21,16 @@ from groundglass.server.deliver import deliver
 from groundglass.server.fronts import deliver_of, fronts_of
 from groundglass.server.jobs import JobStore
 from groundglass.server.peers import StowPeer
-from groundglass.server.settings import ServeSettings
+from groundglass.server.settings import Limits, ServeSettings, read_settings
 from groundglass.server.spool import Spool
 from groundglass.server.store_scp import StoreScp
 from groundglass.server.supervisor import Supervisor
 
 from .dicom_tools import dcmtk, free_port
-from .orthanc import Orthanc, run_orthanc
+from .orthanc import DEPLOY, Orthanc, run_orthanc
 from .rule_analysis import RuleAnalysis
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = DEPLOY.parents[1]
 pytestmark = pytest.mark.filterwarnings(
     # pynetdicom leaves a socket to the garbage collector where the peer closes first.
     "ignore:Exception ignored in. <(ssl.SSLS|socket.s):pytest.PytestUnraisableExceptionWarning"
@@ -49,33 +51,25 @@ def orthanc(running: Orthanc) -> Orthanc:
     return running
 
 
-@pytest.fixture
-def settings(tmp_path: Path, orthanc: Orthanc) -> ServeSettings:
-    port = free_port()
-    orthanc.know_node(port)
-    return ServeSettings.model_validate(
-        {
-            "folder": tmp_path / "node",
-            "quiet_seconds": 1,
-            "limits": {"free_disk_mib": 1},
-            "dicom": {"port": port, "allowed": [{"ae_title": "ORTHANC"}]},
-            "http": {"enabled": False},
-            "peers": {
-                "archive": {
-                    "kind": "dicom",
-                    "ae_title": "ORTHANC",
-                    "host": "127.0.0.1",
-                    "port": orthanc.dicom_port,
-                }
-            },
-            "rules": [{"name": "ct", "modality": ["CT"], "send_to": ["archive"]}],
+def node_settings(folder: Path, port: int, orthanc: Orthanc) -> ServeSettings:
+    """The documented ones, but for folder, ports and how long to wait."""
+    settings = read_settings(DEPLOY / "node.toml", folder=folder, quiet_seconds=0.5)
+    archive = settings.peers["archive"].model_copy(update={"port": orthanc.dicom_port})
+    return settings.model_copy(
+        update={
+            "dicom": settings.dicom.model_copy(update={"port": port}),
+            "peers": {"archive": archive},
+            "limits": Limits(free_disk_mib=1),
         }
     )
 
 
 @pytest.fixture
-def scp(settings: ServeSettings) -> Iterator[Spool]:
+def scp(orthanc: Orthanc, tmp_path: Path) -> Iterator[Spool]:
     """The listener alone; its spool."""
+    port = free_port()
+    orthanc.know_node(port)
+    settings = node_settings(tmp_path / "node", port, orthanc)
     spool = Spool(settings.spool_folder, settings.limits)
     made = StoreScp(settings, spool, AuditLog.from_settings(settings))
     yield spool
@@ -113,10 +107,9 @@ def test_a_workstation_moves_a_study_to_the_node(
     assert kept(scp) == uids(chest_series)
 
 
-@pytest.fixture
-def node(settings: ServeSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobStore]:
+@contextlib.contextmanager
+def running_node(settings: ServeSettings) -> Iterator[JobStore]:
     """The whole node in this process, its worker in another; the queue to look into."""
-    monkeypatch.syspath_prepend(str(ROOT))  # where the worker finds `RuleAnalysis`
     supervisor = Supervisor(
         settings, fronts=fronts_of(settings), deliver=deliver_of(settings), make=RuleAnalysis
     )
@@ -124,25 +117,47 @@ def node(settings: ServeSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[J
     jobs = JobStore.from_settings(settings)
     thread = threading.Thread(target=supervisor.run, daemon=True)
     thread.start()
-    yield jobs
-    supervisor.stop()
-    thread.join(30)
-    jobs.close()
+    try:
+        yield jobs
+    finally:
+        supervisor.stop()
+        thread.join(30)
+        jobs.close()
     assert not thread.is_alive()
 
 
-def wait_for_delivery(jobs: JobStore, seconds: float = 60) -> Any:
-    """The job, when its results were sent."""
+def wait_until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+    """What `holds` says as soon as it is not empty."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
+        if found := holds():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s in vain")
+
+
+def wait_for_port(port: int) -> None:
+    def answers() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return True
+        return False
+
+    wait_until(answers)
+
+
+def wait_for_delivery(jobs: JobStore) -> Any:
+    """The job, when its results were sent."""
+
+    def sent() -> Any:
         for job in jobs.list():
             assert job.error is None, job.error
             deliveries = jobs.deliveries.of_job(job.id)
             assert not any(one.error for one in deliveries), deliveries
             if deliveries and all(one.state == "done" for one in deliveries):
                 return job
-        time.sleep(0.1)
-    raise AssertionError(f"not sent in {seconds} s: {jobs.list()}")
+        return None
+
+    return wait_until(sent)
 
 
 def assert_found(orthanc: Orthanc, files: list[Path]) -> None:
@@ -170,26 +185,49 @@ def assert_found(orthanc: Orthanc, files: list[Path]) -> None:
 
 
 def test_from_archive_to_archive(
-    orthanc: Orthanc, node: JobStore, settings: ServeSettings, chest_series: list[Path]
+    tmp_path: Path, chest_series: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = orthanc.take(chest_series)
-    for _ in range(100):
-        answer = orthanc.rest.post("/modalities/node/echo")
-        if answer.status_code == 200:
-            break
-        time.sleep(0.1)
-    orthanc.ask("POST", "/modalities/node/store", json={"Resources": [study]})
-    job = wait_for_delivery(node)
-    folder = settings.results_folder / job.result["folder"] / "dicom"
-    files = sorted(folder.glob("*.dcm"))
-    assert_found(orthanc, files)
+    """Orthanc forwards what is new by the documented script; nobody does anything by hand."""
+    monkeypatch.syspath_prepend(str(ROOT))  # where the worker finds `RuleAnalysis`
+    port = free_port()
+    modality = {"AET": "GROUNDGLASS", "Host": "127.0.0.1", "Port": port}
+    changes = {"DicomModalities": {"node": modality}, "StableAge": 1}
+    script = [str(DEPLOY / "forward-ct.lua")]
+    with run_orthanc(tmp_path, LuaScripts=script, **changes) as orthanc:
+        settings = node_settings(tmp_path / "node", port, orthanc)
+        with running_node(settings) as jobs:
+            wait_for_port(port)
+            study = orthanc.take(chest_series)
+            job = wait_for_delivery(jobs)
+            files = sorted((settings.results_folder / job.result["folder"] / "dicom").iterdir())
+            assert_found(orthanc, files)
 
-    noted: list[str] = []
-    orthanc.empty()  # and once more by STOW-RS
-    orthanc.take(chest_series)
-    peer = StowPeer(kind="stow", url=orthanc.web)
-    deliver(files, peer, settings=settings, sent=frozenset(), note_sent=noted.append)
-    assert set(noted) == uids(files)
-    assert_found(orthanc, files)
-    deliver(files, peer, settings=settings, sent=frozenset(), note_sent=noted.append)
-    assert len(noted) == 2 * len(files)  # what it has already counts as taken
+            # Were the results to come in as well, they would not be analyzed
+            orthanc.ask("POST", "/modalities/node/store", json={"Resources": [study]})
+            spool = Spool(settings.spool_folder)
+            assert kept(spool) == uids(chest_series) | uids(files)
+            wait_until(lambda: not spool.quiet_studies(time.time() + 9, 0))
+            assert [one.id for one in jobs.list()] == [job.id]
+
+        noted: list[str] = []
+        orthanc.empty()  # and once more by STOW-RS
+        orthanc.take(chest_series)
+        peer = StowPeer(kind="stow", url=orthanc.web)
+        deliver(files, peer, settings=settings, sent=frozenset(), note_sent=noted.append)
+        assert set(noted) == uids(files)
+        assert_found(orthanc, files)
+        deliver(files, peer, settings=settings, sent=frozenset(), note_sent=noted.append)
+        assert len(noted) == 2 * len(files)  # what it has already counts as taken
+
+
+def test_the_container_files_fit_each_other() -> None:
+    """No container is run here; but what they say is read, and agrees."""
+    yaml = pytest.importorskip("yaml")
+    settings = read_settings(DEPLOY / "compose-node.toml")
+    (service,) = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"].values()
+    assert service["ports"] == [f"{settings.dicom.port}:{settings.dicom.port}"]
+    inside = {volume.split(":")[1] for volume in service["volumes"]}
+    docker = (DEPLOY / "Dockerfile").read_text()
+    assert inside == {str(settings.folder), "/etc/groundglass/node.toml"}
+    assert all(path in docker for path in inside)
+    assert int(service["stop_grace_period"].removesuffix("s")) > settings.drain_seconds

@@ -25,7 +25,7 @@ from groundglass.errors import SettingsError
 from groundglass.phantom.chest import Phantom
 from groundglass.phantom.dicom_objects import DicomForm
 from groundglass.phantom.dicom_writer import DicomOptions, write_dicom_series
-from groundglass.server import association_server, store_scp
+from groundglass.server import store_scp
 from groundglass.server.audit import AuditLog
 from groundglass.server.settings import Limits, ServeSettings
 from groundglass.server.spool import Spool
@@ -150,10 +150,11 @@ def test_says_what_is_wrong_and_goes_on(
     del nameless.StudyInstanceUID
     with caplog.at_level(logging.DEBUG):
         answers = store(node, nameless, good)
+        refused = node.audit(1)
     assert [answer.Status for answer in answers] == [0xC000, 0x0000]
     assert answers[0].ErrorComment == "The DICOM object has no StudyInstanceUID"
     assert list(node.kept()) == [good.SOPInstanceUID]
-    assert [line["why"] for line in node.audit(1)] == ["BadObjectError"]
+    assert [line["why"] for line in refused] == ["BadObjectError"]
     ours = [r.getMessage() for r in caplog.records if r.name.startswith("groundglass")]
     assert any("1 objects, 1 new, from SCANNER" in message for message in ours)
     assert any("no StudyInstanceUID" in message for message in ours)
@@ -261,10 +262,24 @@ def test_number_of_associations(start: Start) -> None:
         association.release()
 
 
+def test_port_checks_take_no_place(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Monitoring connects and leaves, many times; silence and such visits are no associations."""
+    monkeypatch.setattr(store_scp, "SPARE_CONNECTIONS", 5)
+    node = start(max_associations=1)
+    for _ in range(12):
+        socket.create_connection(("127.0.0.1", node.scp.port), timeout=5).close()
+        time.sleep(0.1)
+    silent = socket.create_connection(("127.0.0.1", node.scp.port), timeout=5)
+    association = associate(node)
+    assert association.send_c_echo().Status == 0x0000
+    association.release()
+    silent.close()
+
+
 def test_number_of_connections_that_say_nothing(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(association_server, "_SPARE_CONNECTIONS", 1)
+    monkeypatch.setattr(store_scp, "SPARE_CONNECTIONS", 1)
     node = start(max_associations=1)
     silent = [socket.create_connection(("127.0.0.1", node.scp.port)) for _ in range(2)]
     time.sleep(0.3)

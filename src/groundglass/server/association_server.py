@@ -1,8 +1,9 @@
 """pynetdicom's association server, bounded for a port that anybody may connect to.
 
-pynetdicom trusts its peers in four places where a listener must not, and its public classes let
-each be closed: the TLS handshake runs in the thread that accepts connections; accepted sockets
-have no timeout; a PDU may say that it has 4 GiB; and every message is described in the log.
+pynetdicom trusts its peers in places where a listener must not: the TLS handshake runs in the
+thread that accepts connections; accepted sockets have no timeout; a PDU may say that it has
+4 GiB; a connection that closes before it asks for anything keeps its thread; a message that makes
+no sense ends one with a traceback; and every message is described in the log.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ MAX_PDU_BYTES = 131_072
 """What we ask peers to keep to; large, as each PDU costs time whatever is in it."""
 _READ_BYTES = 1 << 20
 """The longest PDU that is read at all: room for an association request with many contexts."""
-_SPARE_CONNECTIONS = 10
-"""Beyond the associations: those that are to be told that there are too many."""
+SPARE_CONNECTIONS = 50
+"""Beyond the associations: some say nothing for a while, some are told that there are too many."""
 _log = logging.getLogger(__name__)
 
 
@@ -69,7 +70,7 @@ class BoundedServer(ThreadedAssociationServer):
             _log.warning("refused a connection from %s, which is not allowed", client_address[0])
             return False
         open_now = len(self.active_associations) + self._opening
-        if open_now >= self.ae.maximum_associations + _SPARE_CONNECTIONS:
+        if open_now >= self.ae.maximum_associations:
             _log.warning("refused a connection from %s: too many are open", client_address[0])
             return False
         return True
@@ -115,7 +116,36 @@ class _BoundedHandler(RequestHandler):
         bounded = _BoundedSocket(association, client_socket=self.request)
         bounded.seconds = self.server.seconds
         association.dul.socket = bounded
+        _guard(association)
         return association
+
+
+def _guard(association: Association) -> None:
+    """Close the connection where a message cannot be acted on.
+
+    Else such a message (a command set that does not decode, a release in the middle of an abort)
+    ends pynetdicom's thread with a traceback, and the peer is left waiting.
+    """
+    dul = association.dul
+    act = dul.state_machine.do_action
+
+    def guarded(event: str) -> None:
+        try:
+            act(event)
+        except Exception as error:
+            _log.warning("closed a connection: %s at %s", type(error).__name__, event)
+            if dul.socket is not None:
+                dul.socket.close()
+            dul.kill_dul()
+            wake(association)
+
+    dul.state_machine.do_action = guarded
+
+
+def wake(association: Association) -> None:
+    """Let the thread end that waits for an association request, when none can come any more."""
+    if association.requestor.primitive is None:
+        association.dul.to_user_queue.put(None)  # pyright: ignore[reportArgumentType]
 
 
 class _BoundedSocket(AssociationSocket):

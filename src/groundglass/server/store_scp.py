@@ -28,7 +28,12 @@ from groundglass.errors import (
     SpoolFullError,
     TooLargeError,
 )
-from groundglass.server.association_server import MAX_PDU_BYTES, BoundedServer
+from groundglass.server.association_server import (
+    MAX_PDU_BYTES,
+    SPARE_CONNECTIONS,
+    BoundedServer,
+    wake,
+)
 from groundglass.server.audit import AuditLog
 from groundglass.server.disk import MIB
 from groundglass.server.jobs import JobStore
@@ -44,6 +49,8 @@ SUCCESS, OUT_OF_RESOURCES, NOT_OF_THIS_CLASS = 0x0000, 0xA700, 0xA900
 CANNOT_UNDERSTAND, PROCESSING_FAILURE = 0xC000, 0x0110
 _BY_REFERENCE = frozenset(f"1.2.840.10008.1.2.4.{last}" for last in (94, 95, 204, 205))
 """JPIP: such an object holds an address instead of pixels."""
+_NOT_RECOGNIZED, _TOO_MANY = (0x01, 0x01, 0x03), (0x02, 0x03, 0x02)
+"""Result, source and reason: rejected for good, calling AE title; for now, local limit."""
 _QUIET_SECONDS, _NEGOTIATE_SECONDS, _DRAIN_SECONDS = 60.0, 10.0, 10.0
 _QUEUED_MESSAGES = 4
 """Requests that a peer may send before the answer to the first; we never agree to more than one."""
@@ -109,6 +116,7 @@ class _Receiver:
 
     def __init__(self, settings: ServeSettings, spool: Spool, audit: AuditLog) -> None:
         self._allowed = settings.dicom.allowed
+        self._max_associations = settings.dicom.max_associations
         self._max_bytes = settings.limits.max_object_mib * MIB
         self._spool = spool
         self._audit = audit
@@ -126,14 +134,19 @@ class _Receiver:
         ]
 
     def _on_request(self, event: evt.Event) -> None:
-        """Refuse senders that are not allowed, by AE title and address together."""
+        """Refuse senders that are not allowed, by AE title and address together, or too many."""
         association = event.assoc
         title, address = _sender(event)
-        if not self._allowed or any(_fits(peer, title, address) for peer in self._allowed):
+        if self._allowed and not any(_fits(peer, title, address) for peer in self._allowed):
+            _log.warning("refused an association from %s at %s: not allowed", title, address)
+            association.acse.send_reject(*_NOT_RECOGNIZED)
+            association.kill()
             return
-        _log.warning("refused an association from %s at %s: not allowed", title, address)
-        association.acse.send_reject(0x01, 0x01, 0x03)
-        association.kill()
+        active = association.ae.active_associations
+        if sum(other.is_established for other in active) >= self._max_associations:
+            _log.warning("refused an association from %s at %s: too many", title, address)
+            association.acse.send_reject(*_TOO_MANY)
+            association.kill()
 
     def _on_accept(self, event: evt.Event) -> None:
         title, address = _sender(event)
@@ -198,6 +211,7 @@ class _Receiver:
         return found
 
     def _on_close(self, event: evt.Event) -> None:
+        wake(event.assoc)
         tally = self._tallies.get(event.assoc)
         if tally is not None:
             tally.is_closed = True
@@ -229,7 +243,7 @@ def _status(error: RefusedError) -> Dataset:
 
 def _application_entity(listener: DicomListener) -> AE:
     ae = AE(ae_title=listener.ae_title)
-    ae.maximum_associations = listener.max_associations
+    ae.maximum_associations = listener.max_associations + SPARE_CONNECTIONS  # that say nothing too
     ae.maximum_pdu_size = MAX_PDU_BYTES
     ae.require_called_aet = listener.check_called_ae_title
     ae.acse_timeout = _NEGOTIATE_SECONDS
