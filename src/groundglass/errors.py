@@ -11,6 +11,14 @@
     ├── WeightsError          weights missing, damaged or not matching
     ├── DatasetError          a training data set is incomplete or inconsistent
     ├── OutputError           a result could not be written or verified
+    ├── RefusedError          the node did not take what was sent
+    │   ├── BadObjectError    no DICOM object that can be kept; the same again is refused again
+    │   ├── ConflictError     other content is kept under the same UID
+    │   ├── TooLargeError     an object or a study beyond the limits
+    │   └── SpoolFullError    no room now: the sender may try later
+    ├── QueueError            the node's queue cannot be used, or holds no such job
+    ├── LeaseLostError        a job was given to another worker, or canceled
+    ├── SendError             a peer did not take a result
     └── MissingExtraError     an optional dependency is not installed
 
 Each message reads ``<thing> <what is wrong, with the value>; expected <what>. <What to do>.``
@@ -74,6 +82,44 @@ class DatasetError(GroundglassError):
 
 class OutputError(GroundglassError):
     """A result could not be written or verified."""
+
+
+class RefusedError(GroundglassError):
+    """The node did not take what was sent."""
+
+
+class BadObjectError(RefusedError):
+    """No DICOM object that can be kept; the same again is refused again."""
+
+
+class ConflictError(RefusedError):
+    """Other content is kept under the same UID."""
+
+
+class TooLargeError(RefusedError):
+    """An object or a study beyond the limits."""
+
+
+class SpoolFullError(RefusedError):
+    """There is no room now; the sender may try later."""
+
+
+class QueueError(GroundglassError):
+    """The node's queue cannot be used, or holds no such job."""
+
+
+class LeaseLostError(GroundglassError):
+    """A job was given to another worker, or canceled; what was done for it does not count."""
+
+
+class SendError(GroundglassError):
+    """A peer did not take a result. `is_permanent`: trying again cannot help."""
+
+    def __init__(
+        self, problem: str, *, expected: str = "", remedy: str = "", is_permanent: bool = False
+    ) -> None:
+        super().__init__(problem, expected=expected, remedy=remedy)
+        self.is_permanent = is_permanent
 
 
 class MissingExtraError(GroundglassError):

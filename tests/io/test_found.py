@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import nibabel
 import nrrd
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from groundglass.errors import GroundglassError, SeriesError, UnreadableError
 from groundglass.io.archive import extract_zip
@@ -118,3 +121,63 @@ def test_names(tmp_path):
     assert scan_id_of(Path("/x/äö.zip")) == "scan"
     names = [Path(name) for name in ("s10", "s2", "s1b", "s1")]
     assert [str(p) for p in sorted(names, key=natural_key)] == ["s1", "s1b", "s2", "s10"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a" * 300, "damaged or unsupported"),
+        ("d/" * 3000 + "a", "damaged or unsupported"),
+        (".", "leaves its folder"),
+    ],
+)
+def test_zip_with_names_that_no_disk_takes(tmp_path, name, said):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UnreadableError, match=said):
+        extract_zip(packed(tmp_path / "a.zip", {name: b"x"}), tmp_path / "out")
+
+
+def test_zip_with_an_empty_name(tmp_path):
+    path = packed(tmp_path / "a.zip", {"Q": b"x"})
+    path.write_bytes(path.read_bytes().replace(b"Q", b"\0"))  # zipfile cuts names at a null
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UnreadableError, match="damaged or unsupported"):
+        extract_zip(path, tmp_path / "out")
+
+
+def test_zip_whose_member_is_a_folder_and_a_file(tmp_path):
+    (tmp_path / "out").mkdir()
+    both = packed(tmp_path / "a.zip", {"a": b"x", "a/b": b"y"})
+    with pytest.raises(UnreadableError, match="damaged or unsupported"):
+        extract_zip(both, tmp_path / "out")
+
+
+def test_zip_in_a_compression_that_could_ask_for_gigabytes(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a", b"x" * 100)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UnreadableError, match="compressed by method 14"):
+        extract_zip(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_zip_whose_directory_is_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    many = packed(tmp_path / "a.zip", {f"{n:0200d}": b"" for n in range(100)})
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(UnreadableError, match="directory of 24600 bytes"):
+        extract_zip(many, tmp_path / "out", max_members=40)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_damaged_zips_raise_nothing_but_our_errors(data):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = packed(folder / "a.zip", {"a": b"some text" * 20, "b/c.dcm": bytes(50)})
+        whole = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 8))):
+            whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(whole[: data.draw(st.one_of(st.none(), st.integers(0, len(whole))))])
+        (folder / "out").mkdir()
+        with contextlib.suppress(UnreadableError):
+            extract_zip(path, folder / "out", max_bytes=1 << 20)

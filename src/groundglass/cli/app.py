@@ -21,6 +21,9 @@ from groundglass.cli.phantom_command import phantom
 from groundglass.cli.prepare_command import prepare
 from groundglass.cli.pseudo_label_command import pseudo_label
 from groundglass.cli.schema_command import schema
+from groundglass.cli.serve_command import serve_app
+from groundglass.cli.serve_retry_command import serve_retry
+from groundglass.cli.serve_token_command import serve_token
 from groundglass.cli.study_command import study
 from groundglass.cli.train_command import train
 from groundglass.cli.weights_command import weights_app
@@ -70,6 +73,9 @@ _ = app.command("networks")(networks)
 _ = app.command("study")(study)
 _ = app.command("calibrate")(calibrate)
 _ = app.command("pseudo-label")(pseudo_label)
+_ = serve_app.command("token")(serve_token)
+_ = serve_app.command("retry")(serve_retry)
+app.add_typer(serve_app, name="serve")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import lzma
+import errno
 import shutil
 import stat
 import struct
@@ -22,17 +22,19 @@ _END_BYTES = 22 + 65_535 + _END64_BYTES + _LOCATOR64_BYTES
 _UNPACKING = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     struct.error,
     EOFError,
     NotImplementedError,
     RuntimeError,
-    OSError,
     ValueError,
     OverflowError,
     IndexError,
 )
-"""How a damaged or hostile zip fails: names that are none, files that are folders, bad streams."""
+"""How a damaged or hostile zip fails: names that are none, bad streams."""
+_BAD_NAMES = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL)
+"""Names that no folder can hold, files that are folders; other errors are the disk's."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""LZMA would let a member of some bytes ask for gigabytes of memory."""
 
 
 def extract_zip(
@@ -55,11 +57,19 @@ def extract_zip(
             for info in members:
                 left -= _extract(archive, info, folder, left, path)
     except _UNPACKING as error:
-        raise UnreadableError(
-            f"{path.name} is a damaged or unsupported zip ({error})",
-            expected="a whole zip",
-            remedy="Unpack it with another tool and give the folder",
-        ) from error
+        raise _damaged(path, error) from error
+    except OSError as error:
+        if error.errno is not None and error.errno not in _BAD_NAMES:
+            raise
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UnreadableError:
+    return UnreadableError(
+        f"{path.name} is a damaged or unsupported zip ({error})",
+        expected="a whole zip",
+        remedy="Unpack it with another tool and give the folder",
+    )
 
 
 def _check_directory(path: Path) -> None:
@@ -135,6 +145,12 @@ def _check_name(info: zipfile.ZipInfo, path: Path) -> None:
         )
     if info.flag_bits & 1:
         raise UnreadableError(f"{path.name} is encrypted", expected="a zip without a password")
+    if info.compress_type not in _METHODS:
+        raise UnreadableError(
+            f"{path.name} is compressed by method {info.compress_type}",
+            expected="stored or deflated members",
+            remedy="Pack it as an ordinary zip",
+        )
 
 
 def _is_archive(info: zipfile.ZipInfo) -> bool:
