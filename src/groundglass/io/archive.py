@@ -19,6 +19,8 @@ _END = b"PK\x05\x06"
 _END64 = b"PK\x06\x06"
 _END64_BYTES, _LOCATOR64_BYTES = 56, 20
 _END_BYTES = 22 + 65_535 + _END64_BYTES + _LOCATOR64_BYTES
+_BYTES_A_MEMBER = 512
+"""Of the list of members; more than any name of a scan's file needs."""
 _UNPACKING = (
     zipfile.BadZipFile,
     zlib.error,
@@ -49,7 +51,7 @@ def extract_zip(
     Raises: UnreadableError where it is damaged, encrypted, too large, or leaves the folder.
     """
     try:
-        _check_directory(path)
+        _check_directory(path, max_members)
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if not info.is_dir()]
             _check(members, path, folder, max_members, max_bytes)
@@ -72,7 +74,7 @@ def _damaged(path: Path, error: Exception) -> UnreadableError:
     )
 
 
-def _check_directory(path: Path) -> None:
+def _check_directory(path: Path, max_members: int) -> None:
     """Refuse a list of members that is too long, before it is read: that alone takes gigabytes."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -87,10 +89,11 @@ def _check_directory(path: Path) -> None:
     at64 = at - _LOCATOR64_BYTES - _END64_BYTES
     if at64 >= 0 and tail[at64 : at64 + 4] == _END64:
         length = struct.unpack("<Q", tail[at64 + 40 : at64 + 48])[0]
-    if length > LIMITS.archive_directory_bytes:
+    most = min(LIMITS.archive_directory_bytes, max_members * _BYTES_A_MEMBER)
+    if length > most:
         raise UnreadableError(
             f"{path.name} has a list of members of {length} bytes",
-            expected=f"at most {LIMITS.archive_directory_bytes}",
+            expected=f"at most {most}",
             remedy="Unpack it yourself and give the folder",
         )
 
