@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from groundglass.cli.serve_token_command import SCOPES
+from groundglass.server.http import tokens
 from groundglass.server.http.tokens import Tokens
+from groundglass.server.listeners import Scope
 from groundglass.server.settings import read_settings
 
 from .conftest import Groundglass
@@ -27,6 +31,10 @@ def test_the_lines_fit_the_settings_and_the_token(groundglass: Groundglass, tmp_
     assert caller is not None
     assert caller.name == "pacs-1"
     assert tomllib.loads(lines)["http"]["tokens"][0]["sha256"] != token
+
+
+def test_scopes_are_those_of_the_settings() -> None:
+    assert set(get_args(Scope)) == set(SCOPES) == set(tokens.SCOPES)
 
 
 def test_each_token_is_another(groundglass: Groundglass) -> None:

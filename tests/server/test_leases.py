@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from groundglass.errors import LeaseLostError
 from groundglass.server.job import Plan
@@ -35,17 +44,24 @@ class Queue(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.store.close()
 
-    @rule(number=st.integers(0, 3))
+    @initialize()
+    def first_job(self) -> None:
+        self.submit(0)
+
+    @rule(number=st.integers(0, 1))
     def submit(self, number: int) -> None:
         job, is_new = self.store.submit("1.2", Plan("all", {"1.3": [f"1.{number}"]}))
         assert is_new == (job.id not in self.submitted)
         self.submitted.add(job.id)
 
     @rule(target=leases, worker=st.sampled_from("ab"))
-    def claim(self, worker: str) -> Lease | None:
+    def claim(self, worker: str) -> Lease | MultipleResults[Lease]:
+        return self.claim_as(worker)
+
+    def claim_as(self, worker: str) -> Lease | MultipleResults[Lease]:
         taken = self.store.claim(worker)
         if taken is None:
-            return None
+            return multiple()
         job, lease = taken
         assert job.id not in self.ended
         before = self.holder.get(job.id)
@@ -56,23 +72,19 @@ class Queue(RuleBasedStateMachine):
         return lease
 
     @rule(lease=leases)
-    def beat(self, lease: Lease | None) -> None:
-        if lease is None:
-            return
+    def beat(self, lease: Lease) -> None:
         if self._tries(lease, lambda: self.store.heartbeat(lease)):
             until = self.clock.now + LEASE_SECONDS
             self.holder[lease.id] = Lease(lease.id, lease.token, lease.owner, until)
 
-    @rule(lease=consumes(leases))
-    def finish(self, lease: Lease | None) -> None:
-        if lease and self._tries(lease, lambda: self.store.finish(lease, {"token": lease.token})):
+    @rule(lease=leases)
+    def finish(self, lease: Lease) -> None:
+        if self._tries(lease, lambda: self.store.finish(lease, {"token": lease.token})):
             self.ended[lease.id] = "done"
             del self.holder[lease.id]
 
-    @rule(lease=consumes(leases), can_retry=st.booleans())
-    def fail(self, lease: Lease | None, can_retry: bool) -> None:
-        if lease is None:
-            return
+    @rule(lease=leases, can_retry=st.booleans())
+    def fail(self, lease: Lease, can_retry: bool) -> None:
         if self._tries(lease, lambda: self.store.fail(lease, "bad", can_retry=can_retry)):
             job = self.store.get(lease.id)
             assert job is not None
@@ -81,9 +93,15 @@ class Queue(RuleBasedStateMachine):
                 self.ended[lease.id] = "failed"
             del self.holder[lease.id]
 
-    @rule(seconds=st.sampled_from([1.0, 15.0, 61.0]))
+    @rule(seconds=st.sampled_from([1.0, 15.0]))
     def time_passes(self, seconds: float) -> None:
         self.clock.now += seconds
+
+    @precondition(lambda self: self.holder)
+    @rule(target=leases)
+    def another_takes_over(self) -> Lease | MultipleResults[Lease]:
+        self.clock.now += LEASE_SECONDS + 1
+        return self.claim_as("c")
 
     @rule()
     def set_aside(self) -> None:
@@ -113,4 +131,9 @@ class Queue(RuleBasedStateMachine):
 
 
 TestQueue = Queue.TestCase
-TestQueue.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestQueue.settings = settings(
+    max_examples=40,
+    stateful_step_count=25,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes
+)

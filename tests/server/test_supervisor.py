@@ -27,6 +27,11 @@ StartNode = Callable[[], subprocess.Popen[str]]
 
 
 @pytest.fixture
+def settings(make_settings: Callable[..., ServeSettings]) -> ServeSettings:
+    return make_settings(lease_seconds=4)  # a busy machine must not lose one by itself
+
+
+@pytest.fixture
 def start_node(settings: ServeSettings, tmp_path: Path) -> Iterator[StartNode]:
     """Starts the node's process; what it logs goes to node.log."""
     (tmp_path / "settings.json").write_text(settings.model_dump_json())

@@ -16,6 +16,9 @@ import httpx
 import pydicom
 import pytest
 
+from groundglass.server.deliver import deliver
+from groundglass.server.peers import StowPeer
+
 from .conftest import Made, StartNode, related, server_url
 
 ORTHANC = shutil.which("Orthanc", path="/usr/sbin:/usr/bin")
@@ -59,6 +62,22 @@ def test_curl(start_node: StartNode, objects: list[bytes], tmp_path: Path) -> No
     )  # fmt: skip
     assert said.stderr == "200"
     assert len(json.loads(said.stdout)["00081199"]["Value"]) == len(objects)
+    assert is_whole(node, objects)
+
+
+def test_our_own_sender(start_node: StartNode, objects: list[bytes], tmp_path: Path) -> None:
+    node, server = start_node()
+    files = []
+    for number, data in enumerate(objects):
+        files.append(tmp_path / f"{number}.dcm")
+        files[-1].write_bytes(data)
+    (tmp_path / "token").write_text("submit\n")
+    peer = StowPeer.model_validate(
+        {"kind": "stow", "url": server_url(server, "/dicom-web"), "token_file": tmp_path / "token"}
+    )
+    sent: list[str] = []
+    deliver(files, peer, settings=node.settings, sent=frozenset(), note_sent=sent.append)
+    assert len(sent) == len(objects)
     assert is_whole(node, objects)
 
 

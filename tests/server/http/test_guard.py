@@ -83,6 +83,19 @@ def test_every_answer_has_the_security_headers(node: Made) -> None:
     assert "strict-transport-security" in client.get("/health").headers
 
 
+def test_no_telemetry_even_where_the_environment_asks_for_it(
+    make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    app = make_node().app
+    native = getattr(app, "_native_telemetry", None)
+    if native is None:
+        pytest.skip("this FastAPI has no telemetry")
+    assert not native.enabled()
+    assert app._telemetry["auto_configure"] is False
+
+
 def test_the_rate_is_limited_per_token_and_for_guesses(make_node: MakeNode) -> None:
     node = make_node(http={"rate_per_minute": 3})
     reader = [node.client("read").get("/api/v1/jobs") for _ in range(4)]

@@ -138,7 +138,7 @@ TRICKS = (
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[SAME_NODE])
+@settings(max_examples=60, deadline=None, suppress_health_check=[SAME_NODE])
 @given(
     st.one_of(
         st.lists(st.sampled_from(TRICKS), min_size=1, max_size=6).map("".join),

@@ -76,7 +76,7 @@ def test_a_body_cut_off_anywhere_is_refused(at: int, parts: list[bytes]) -> None
     assert refusal.value.status == 400
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=400),

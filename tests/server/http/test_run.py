@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 
 import httpx
+import pydicom
 import pytest
 
 from groundglass.errors import SettingsError
@@ -58,6 +61,31 @@ def test_stow_over_a_socket_in_odd_pieces(start_node: StartNode, objects: list[b
     assert study.instances == len(objects)
 
 
+def test_a_large_body_needs_no_memory(start_node: StartNode, objects: list[bytes]) -> None:
+    node, server = start_node(limits={"max_object_mib": 64, "max_study_mib": 64})
+    dataset = pydicom.dcmread(io.BytesIO(objects[0]))
+    dataset.PixelData = bytes(48 << 20)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    data, kind = related([buffer.getvalue()])
+    del dataset, buffer
+    headers = {"Content-Type": kind, "Authorization": "Bearer submit"}
+    address = server_url(server, "/dicom-web/studies")
+    httpx.post(address, content=b"", headers=headers)  # what is loaded once
+    view = memoryview(data)
+    pieces = (view[begin : begin + 65536] for begin in range(0, len(data), 65536))
+    tracemalloc.start()
+    try:
+        answer = httpx.post(address, content=pieces, headers=headers, timeout=60)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer.status_code == 200
+    assert peak_bytes < 6 << 20
+    (study,) = node.spool.studies()
+    assert study.size_bytes > 48 << 20
+
+
 def test_a_sender_that_goes_away_leaves_nothing(
     start_node: StartNode, objects: list[bytes]
 ) -> None:
@@ -92,7 +120,7 @@ def test_a_head_that_never_ends_is_cut(
     begun = time.monotonic()
     connection.settimeout(0.05)
     closed = False
-    while not closed and time.monotonic() - begun < 5:
+    while not closed and time.monotonic() - begun < 12:
         try:
             if sent:
                 connection.sendall(sent[:1] if sent != sent[:1] else b"a")
@@ -104,7 +132,7 @@ def test_a_head_that_never_ends_is_cut(
             closed = True
     connection.close()
     assert closed
-    assert 0.3 < time.monotonic() - begun < 3
+    assert 0.3 < time.monotonic() - begun < 10  # 15 s where the deadline is not shortened
 
 
 def test_a_connection_that_is_kept_is_used_again(start_node: StartNode) -> None:
@@ -183,7 +211,7 @@ def test_an_endless_body_after_the_answer_is_cut(
     connection.sendall(b"POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     cut = False
     begun = time.monotonic()
-    while not cut and time.monotonic() - begun < 5:
+    while not cut and time.monotonic() - begun < 12:
         try:
             connection.sendall(b"1000\r\n" + bytes(4096) + b"\r\n")
         except OSError:

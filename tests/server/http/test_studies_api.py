@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import tracemalloc
 import zipfile
+import zlib
 
 import nibabel
 import numpy as np
@@ -87,7 +89,7 @@ def test_a_refused_object_is_named_by_number_and_reason(node: Made, objects: lis
         (b"", 415, "neither DICOM nor a zip"),
         (b"hello", 415, "neither DICOM nor a zip"),
         (b"\x1f\x8b" + bytes(500), 400, "header cannot be read"),
-        (bytes(344) + b"n+1\0" + bytes(100), 400, "header cannot be read"),
+        (bytes(344) + b"n+1\0" + bytes(100), 400, "has the shape (0,)"),
         (packed({}), 415, "no DICOM"),
         (packed({"a.txt": b"x"}), 415, "no DICOM"),
         (packed({"../a": b"x"}), 400, "leaves its folder"),
@@ -149,6 +151,72 @@ def test_nifti_that_claims_more_than_the_limit(make_node: MakeNode) -> None:
     assert post(node, nifti((5, 6))).status_code == 400
     assert node.jobs.list() == []
     assert list(node.settings.folder.glob("uploads/*")) == []
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[SAME_NODE])
+@given(st.data())
+def test_damaged_nifti_is_refused_or_queued_and_no_more(node: Made, data: st.DataObject) -> None:
+    plain = bytearray(gzip.decompress(nifti((2, 3, 4))))
+    for _ in range(data.draw(st.integers(0, 6))):
+        plain[data.draw(st.integers(0, 355))] = data.draw(st.integers(0, 255))
+    body = bytes(plain[: data.draw(st.one_of(st.none(), st.integers(0, len(plain))))])
+    if data.draw(st.booleans()):
+        body = gzip.compress(body)
+        body = body[: data.draw(st.one_of(st.none(), st.integers(0, len(body))))]
+    assert post(node, body).status_code in (202, 400, 413, 415, 503)
+    assert node.uploads_left == []
+
+
+def test_nifti_of_an_unknown_type_of_value(node: Made) -> None:
+    plain = bytearray(gzip.decompress(nifti((2, 3, 4))))
+    plain[70:72] = (77).to_bytes(2, "little")  # datatype
+    answer = post(node, bytes(plain))
+    assert answer.status_code == 400
+    assert "header cannot be read (KeyError)" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+def test_both_versions_of_nifti(node: Made, kind: type) -> None:
+    data = kind(np.zeros((4, 5, 6), np.float32), np.eye(4)).to_bytes()
+    assert post(node, data).status_code == 202
+    assert post(node, gzip.compress(data)).status_code == 202
+
+
+def test_a_packed_bomb_behind_a_header_is_not_unpacked(node: Made) -> None:
+    """An extension of 1 GiB of zeros: a reader of the whole header would hold it in memory."""
+    head = bytearray(gzip.decompress(nifti((2, 2, 2)))[:352])
+    head[108:112] = np.float32(2**30).tobytes()  # where the values begin
+    head[348] = 1  # there are extensions
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    packed = packer.compress(bytes(head) + (2**30 - 352).to_bytes(4, "little") + bytes(4))
+    packed += b"".join(packer.compress(bytes(1 << 20)) for _ in range(64)) + packer.flush()
+    tracemalloc.start()
+    try:
+        answer = post(node, packed)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer.status_code == 202
+    assert peak_bytes < 8 << 20
+
+
+def test_a_bad_nifti_beside_good_objects_keeps_nothing(node: Made, objects: list[bytes]) -> None:
+    files = [("a", objects[0]), ("b", nifti((5, 6)))]
+    assert node.client("submit").post(URL, files=files).status_code == 400
+    assert list(node.spool.studies()) == []
+
+
+def test_zips_are_counted_together(node: Made) -> None:
+    half = packed({"a": bytes(3 << 20)})
+    files = [("a", half), ("b", half)]
+    answer = node.client("submit").post(URL, files=files)
+    assert answer.status_code == 400
+    assert "unpacks to 3145728 bytes; expected at most 1048576" in answer.json()["detail"]
+    many = packed({str(n): b"" for n in range(50)})
+    answer = node.client("submit").post(URL, files=[("a", many), ("b", many)])
+    assert answer.status_code == 400
+    assert "50 members; expected at most 30" in answer.json()["detail"]
+    assert node.uploads_left == []
 
 
 def test_nifti_waits_like_a_study(make_node: MakeNode) -> None:

@@ -23,7 +23,7 @@ class Needs:
     def __init__(self, scope: str) -> None:
         self.scope = scope
 
-    def __call__(
+    async def __call__(
         self, request: Request, _shown: Annotated[object, Depends(_bearer)] = None
     ) -> Caller:
         """The caller, whom the guard has found."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -31,12 +32,14 @@ _DESCRIPTION = (
     "Takes chest CT studies, shows what the node does with them, and gives the results. "
     "Research use only. Not a medical device."
 )
+_NO_TELEMETRY: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
 
 def create_app(settings: ServeSettings, spool: Spool, jobs: JobStore) -> FastAPI:
     """The application; `app.state.node` is what its routes work on.
 
-    The interactive pages of FastAPI are left out: they load scripts from other servers.
+    The interactive pages of FastAPI are left out: they load scripts from other servers. Its
+    telemetry is off: an environment variable would make it send addresses with UIDs elsewhere.
     """
     node = Node(
         settings=settings,
@@ -58,12 +61,14 @@ def create_app(settings: ServeSettings, spool: Spool, jobs: JobStore) -> FastAPI
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
     )
     app.state.node = node
     for router in (stow_router, studies_router, jobs_router, health_router):
         app.include_router(router(node))
     app.add_exception_handler(HttpError, _refused)
     app.add_exception_handler(GroundglassError, _failed)
+    app.add_exception_handler(OSError, _disk_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(
@@ -86,6 +91,13 @@ def _failed(_request: Request, error: Exception) -> Response:
             503, "The node's queue cannot be used now. Try again later.", {"Retry-After": "30"}
         )
     return problem_response(400, str(error))
+
+
+def _disk_error(_request: Request, error: Any) -> Response:
+    """A full disk is the client's to wait for; anything else is ours, and the guard logs it."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return problem_response(503, "The node's disk is full. Try again later.", {"Retry-After": "60"})
 
 
 def _http_error(_request: Request, error: Any) -> Response:

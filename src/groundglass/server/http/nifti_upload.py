@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import math
 import os
 import zlib
 from pathlib import Path
@@ -15,28 +17,28 @@ from groundglass.server.job import Job, Plan
 from groundglass.server.spooled_study import Origin
 
 RULE = "upload"
-_GZIP = b"\x1f\x8b"
+_HEAD_BYTES = 540
+"""A NIfTI-2 header; that of NIfTI-1 has 348."""
 
 
 def keep_nifti(node: Node, path: Path, origin: Origin) -> Job:
     """Move the file to the uploads and queue it; the same file again is the same job.
 
+    Call `check_nifti` first.
+
     The job's `study_uid` is "upload-" and half of the file's SHA-256. No rule looks at it, for
     it has no header to look at, and nothing is sent to peers. Raises: HttpError, QueueError.
     """
-    suffix = ".nii.gz" if _head(path) == _GZIP else ".nii"
-    named = path.with_name(f"{path.name}{suffix}")  # nibabel goes by the name
-    path.rename(named)
-    _check(named, node.body_limits.max_bytes)
     _check_queue(node)
-    with named.open("rb") as file:
+    suffix = ".nii.gz" if _is_packed(path) else ".nii"  # readers go by the name
+    with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
         os.fsync(file.fileno())
     folder = node.settings.uploads_folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = f"{digest}{suffix}"
-    named.chmod(0o600)
-    os.replace(named, folder / name)
+    path.chmod(0o600)
+    os.replace(path, folder / name)
     sync_folder(folder)
     analysis = node.settings.analysis
     plan = Plan(
@@ -53,37 +55,60 @@ def keep_nifti(node: Node, path: Path, origin: Origin) -> Job:
     return job
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(2)
+def check_nifti(path: Path, *, max_bytes: int) -> None:
+    """Look at the header's first bytes alone, unpacked: the rest may be made to fill the memory.
 
-
-def _check(path: Path, max_bytes: int) -> None:
-    """Read the header alone: a packed file of some bytes may claim to be any size."""
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
+    Raises: HttpError with 400, or 413 where the values would take more than `max_bytes`.
+    """
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
     from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
 
     try:
-        image = nibabel.load(path)
-        shape, values = image.shape, image.get_data_dtype().itemsize  # type: ignore[attr-defined]
-    except (ImageFileError, HeaderDataError, OSError, ValueError, EOFError, zlib.error) as error:
-        raise HttpError(
-            400,
-            f"file is gzip or NIfTI and its header cannot be read ({type(error).__name__})",
-            expected="a whole NIfTI file",
-        ) from error
-    size = values
-    for extent in shape:
-        size *= max(1, int(extent))
+        head = _head(path)
+        kind = Nifti2Header if head[4:8] == b"n+2\0" else Nifti1Header
+        header = kind(head[: kind.template_dtype.itemsize], check=False)
+        shape, value_bytes = header.get_data_shape(), header.get_data_dtype().itemsize
+        is_single = bytes(header["magic"]).startswith((b"n+1", b"n+2"))
+    except (
+        *(HeaderDataError, WrapStructError, KeyError, ValueError),  # KeyError: an unknown type
+        *(OSError, EOFError, zlib.error),  # damaged gzip
+    ) as error:
+        raise _no_nifti(type(error).__name__) from error
+    if not is_single:
+        raise _no_nifti("no magic number")
     if len(shape) not in (3, 4) or min(shape) < 1:
         raise HttpError(400, f"NIfTI has the shape {shape}", expected="three axes")
+    size = math.prod(int(extent) for extent in shape) * value_bytes
     if size > max_bytes:
         raise HttpError(
             413,
             f"NIfTI unpacks to {size} bytes",
             expected=f"at most {max_bytes} (limits.max_study_mib)",
         )
+
+
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes, of the unpacked file where it is packed. Raises: OSError, EOFError."""
+    if not _is_packed(path):
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    with gzip.open(path) as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _no_nifti(why: str) -> HttpError:
+    return HttpError(
+        400,
+        f"file is gzip or NIfTI and its header cannot be read ({why})",
+        expected="a whole NIfTI file",
+    )
 
 
 def _check_queue(node: Node) -> None:

@@ -47,7 +47,7 @@ class HttpError(GroundglassError):
 
 def without_paths(text: str) -> str:
     """`text` with folders cut from paths (names stay), without control characters, bounded."""
-    shown = _PATH.sub("", text)
+    shown = _PATH.sub("", text[: 4 * _LONGEST_TEXT])
     shown = "".join(char if char.isprintable() else " " for char in shown)
     return shown if len(shown) <= _LONGEST_TEXT else shown[: _LONGEST_TEXT - 3] + "..."
 

@@ -6,7 +6,6 @@ multipart/related. What a file is, its bytes say, not its name or the type that 
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,8 +13,6 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from groundglass.errors import UnreadableError
-from groundglass.io.archive import extract_zip
 from groundglass.server.http.access import Submitter
 from groundglass.server.http.body import read_chunks
 from groundglass.server.http.intake import (
@@ -26,12 +23,13 @@ from groundglass.server.http.intake import (
     take_parts,
 )
 from groundglass.server.http.models import Problem, RefusedFile, Submission, SubmittedStudy
-from groundglass.server.http.nifti_upload import keep_nifti
+from groundglass.server.http.nifti_upload import check_nifti, keep_nifti
 from groundglass.server.http.node import Node
 from groundglass.server.http.parts import PartLimits, PartSplitter, boundary_of
 from groundglass.server.http.problems import HttpError, without_paths
 from groundglass.server.http.record import record
 from groundglass.server.http.stow_reply import Outcome
+from groundglass.server.http.upload_files import sort_files
 from groundglass.server.spooled_study import Origin
 
 _SHOWN = 20
@@ -96,75 +94,21 @@ async def _take(node: Node, request: Request, folder: Path) -> list[Path]:
 
 
 def _keep(node: Node, files: Iterable[Path], folder: Path, origin: Origin) -> Submission:
-    """Sort the files by what they are, keep them, and say what became of each.
-
-    Raises: HttpError.
-    """
-    objects, scans, ignored = [], [], 0
-    for number, path in enumerate(files, 1):
-        kind = _kind(path)
-        if kind == "zip":
-            inside = _unpack(node, path, folder / f"unpacked-{number}")
-            dicom = [one for one in inside if _kind(one) == "dicom"]
-            objects += dicom
-            ignored += len(inside) - len(dicom)
-        elif kind == "dicom":
-            objects.append(path)
-        elif kind == "nifti":
-            scans.append(path)
-        else:
-            raise HttpError(
-                415,
-                f"file {number} is neither DICOM nor a zip nor NIfTI",
-                expected="DICOM files, a zip of them, or NIfTI",
-            )
-    if not objects and not scans:
-        raise HttpError(415, "upload holds no DICOM file", expected="at least one")
-    taken = check_objects(objects, max_bytes=node.max_object_bytes)
+    """Check all files, then keep them; what became of each. Raises: HttpError."""
+    found = sort_files(node, files, folder)
+    for path in found.nifti:
+        check_nifti(path, max_bytes=node.body_limits.max_bytes)
+    taken = check_objects(found.dicom, max_bytes=node.max_object_bytes)
     outcome = keep_objects(taken, node.spool, origin)
     record(node, outcome, origin, front="rest")
-    if not outcome.kept and not scans:
+    if not outcome.kept and not found.nifti:
         raise HttpError(
             outcome.status(),
             f"no object could be kept; the first: {outcome.failed[0].text}",
             retry_after=60 if outcome.status() == 503 else None,
         )
-    queued = [keep_nifti(node, path, origin).study_uid for path in scans]
-    return _submission(outcome, queued, ignored, node.settings.quiet_seconds)
-
-
-def _unpack(node: Node, path: Path, folder: Path) -> list[Path]:
-    """The files of a zip. Raises: HttpError."""
-    folder.mkdir(mode=0o700)
-    limits = node.settings.limits
-    room = shutil.disk_usage(folder).free - (limits.free_disk_mib << 20)
-    if room <= 0:
-        node.uploads.check_room()
-    try:
-        extract_zip(
-            path,
-            folder,
-            max_members=2 * limits.max_instances,
-            max_bytes=max(1, min(node.body_limits.max_bytes, room)),
-        )
-    except UnreadableError as error:
-        text = str(error).replace(path.name, "zip", 1)
-        raise HttpError(400, text) from error
-    path.unlink()
-    return sorted(one for one in folder.rglob("*") if one.is_file())
-
-
-def _kind(path: Path) -> str:
-    """What a file is by its bytes: 'zip', 'dicom', 'nifti' or ''."""
-    with path.open("rb") as file:
-        head = file.read(352)
-    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return "zip"
-    if head[128:132] == b"DICM":
-        return "dicom"
-    if head[344:348] in (b"n+1\0", b"ni1\0") or head[:2] == b"\x1f\x8b":
-        return "nifti"
-    return ""
+    queued = [keep_nifti(node, path, origin).study_uid for path in found.nifti]
+    return _submission(outcome, queued, found.ignored, node.settings.quiet_seconds)
 
 
 def _submission(
