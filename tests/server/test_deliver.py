@@ -1,159 +1,27 @@
-"""Results on their way to peers: by C-STORE to pynetdicom, by STOW-RS to a server made here."""
+"""Results on their way: what is sent, by C-STORE, to whom, and what is sent again."""
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
-import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 
 from groundglass.errors import LeaseLostError, SendError
 from groundglass.phantom.chest import Phantom
 from groundglass.phantom.dicom_writer import DicomOptions, write_dicom_series
-from groundglass.server.association_server import BoundedServer
 from groundglass.server.deliver import deliver
 from groundglass.server.peers import DicomPeer, StowPeer
 from groundglass.server.settings import ServeSettings
 
+from . import receivers
 from .dicom_tools import free_port, left_open, make_certificates
+from .receivers import Archive, pacs, send, uids_of
 
-CT = "1.2.840.10008.5.1.4.1.1.2"
-
-
-class Archive:
-    """A C-STORE receiver that answers what it is told to, 0x0000 where it is told nothing."""
-
-    def __init__(self, syntaxes: list[Any] | None = None, title: str = "PACS") -> None:
-        self.answers: list[int | Dataset] = []
-        self.got: list[tuple[str, str]] = []
-        self.callers: list[str] = []
-        ae = AE(ae_title=title)
-        ae.require_called_aet = True
-        ae.add_supported_context(CT, syntaxes or [*ALL_TRANSFER_SYNTAXES])
-        self.server = ae.make_server(
-            ("127.0.0.1", 0),
-            evt_handlers=[(evt.EVT_C_STORE, self._store)],
-            server_class=BoundedServer,
-            tls=None,
-            addresses=frozenset(),
-            seconds=5.0,
-        )
-        self.port = int(self.server.server_address[1])
-        threading.Thread(
-            target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        ).start()
-
-    def _store(self, event: evt.Event) -> int | Dataset:
-        answer = self.answers.pop(0) if self.answers else 0x0000
-        self.callers.append(event.assoc.requestor.ae_title)
-        if answer == 0x0000:
-            self.got.append((event.dataset.SOPInstanceUID, event.context.transfer_syntax))
-        return answer
-
-
-@pytest.fixture
-def archive() -> Iterator[Archive]:
-    made = Archive()
-    yield made
-    made.server.shutdown()
-
-
-class Web(ThreadingHTTPServer):
-    """A STOW-RS service that keeps requests and answers with `answer(uids)`."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _WebHandler)
-        self.requests: list[tuple[str, dict[str, str], list[bytes]]] = []
-        self.answer: Callable[[list[str]], tuple[int, bytes]] = lambda uids: (200, listing(uids))
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/dicom-web"
-
-
-class _WebHandler(BaseHTTPRequestHandler):
-    server: Web
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        boundary = self.headers["Content-Type"].split("boundary=")[1].encode()
-        first, *parts, last = body.split(b"--" + boundary)
-        assert (first, last) == (b"", b"--\r\n")
-        files = []
-        for part in parts:
-            head, content = part.split(b"\r\n\r\n", 1)
-            assert head == b"\r\nContent-Type: application/dicom"
-            files.append(content.removesuffix(b"\r\n"))
-        self.server.requests.append((self.path, dict(self.headers), files))
-        uids = [pydicom.dcmread(BytesIO(content)).SOPInstanceUID for content in files]
-        status, answer = self.server.answer(uids)
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-def listing(taken: list[str], failed: dict[str, int | None] | None = None) -> bytes:
-    """A STOW-RS reply."""
-    uid = "00081155"
-    items = [{uid: {"vr": "UI", "Value": [one]}} for one in taken]
-    bad: list[dict[str, Any]] = []
-    for one, reason in (failed or {}).items():
-        bad.append({uid: {"vr": "UI", "Value": [one]}})
-        if reason is not None:
-            bad[-1]["00081197"] = {"vr": "US", "Value": [reason]}
-    out: dict[str, Any] = {"00081199": {"vr": "SQ", "Value": items}}
-    if bad:
-        out["00081198"] = {"vr": "SQ", "Value": bad}
-    return json.dumps(out).encode()
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    server = Web()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> ServeSettings:
-    return ServeSettings.model_validate(
-        {"folder": tmp_path / "node", "send": {"timeout_seconds": 5}}
-    )
-
-
-@pytest.fixture
-def files(chest_series: list[Path]) -> list[Path]:
-    return chest_series[:4]
-
-
-def uids_of(files: list[Path]) -> list[str]:
-    return [str(pydicom.dcmread(path).SOPInstanceUID) for path in files]
-
-
-def send(
-    files: list[Path], peer: DicomPeer | StowPeer, settings: ServeSettings, *sent: str
-) -> list[str]:
-    """What the peer is noted to have taken."""
-    noted: list[str] = []
-    deliver(files, peer, settings=settings, sent=frozenset(sent), note_sent=noted.append)
-    return noted
-
-
-def pacs(archive: Archive, **more: Any) -> DicomPeer:
-    return DicomPeer(kind="dicom", ae_title="PACS", host="127.0.0.1", port=archive.port, **more)
+archive = receivers.archive
+web = receivers.web
+settings = receivers.settings
+files = receivers.files
 
 
 def test_store_sends_everything(
@@ -300,96 +168,6 @@ def test_a_result_file_that_is_gone(
         with pytest.raises(SendError, match=name) as caught:
             send([tmp_path / name], pacs(archive), settings)
         assert caught.value.is_permanent
-
-
-def test_stow_sends_everything(web: Web, files: list[Path], settings: ServeSettings) -> None:
-    assert send(files, StowPeer(kind="stow", url=web.url + "/"), settings) == uids_of(files)
-    ((path, headers, parts),) = web.requests
-    assert path == "/dicom-web/studies"
-    assert headers["Accept"] == "application/dicom+json"
-    assert headers["Content-Type"].startswith('multipart/related; type="application/dicom"; bound')
-    assert "Authorization" not in headers
-    assert parts == [file.read_bytes() for file in files]
-
-
-def test_stow_token(web: Web, files: list[Path], settings: ServeSettings, tmp_path: Path) -> None:
-    token = tmp_path / "token"
-    token.write_text("abc.def\n")
-    peer = StowPeer(kind="stow", url=web.url, token_file=token)
-    send(files[:1], peer, settings)
-    assert web.requests[0][1]["Authorization"] == "Bearer abc.def"
-    for bad in ("", "two words", "a\nb"):
-        token.write_text(bad)
-        with pytest.raises(SendError, match="holds no token"):
-            send(files[:1], peer, settings)
-    token.unlink()
-    with pytest.raises(SendError, match="cannot be read"):
-        send(files[:1], peer, settings)
-
-
-def test_stow_counts_only_what_the_reply_lists(
-    web: Web, files: list[Path], settings: ServeSettings
-) -> None:
-    first, second, third, fourth = uids_of(files)
-    web.answer = lambda uids: (202, listing([first], {second: 0xA700, third: None}))
-    noted: list[str] = []
-    with pytest.raises(SendError, match=r"3 of 4 objects: reason 0xA700; .*; its reply") as caught:
-        deliver(
-            files,
-            StowPeer(kind="stow", url=web.url),
-            settings=settings,
-            sent=frozenset(),
-            note_sent=noted.append,
-        )
-    assert (noted, caught.value.is_permanent) == ([first], False)
-    web.answer = lambda uids: (200, listing(uids))
-    again = send(files, StowPeer(kind="stow", url=web.url), settings, *noted)
-    assert again == [second, third, fourth]
-    assert len(web.requests[-1][2]) == 3
-
-
-def test_stow_that_has_them_already(web: Web, files: list[Path], settings: ServeSettings) -> None:
-    web.answer = lambda uids: (409, listing([], dict.fromkeys(uids, 0x0111)))
-    assert send(files, StowPeer(kind="stow", url=web.url), settings) == uids_of(files)
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "is_permanent"),
-    [
-        (200, b"", False),
-        (200, b"<NativeDicomModel/>", False),
-        (200, b"[" * 20_000, False),
-        (200, b'{"00081199": 3}', False),
-        (200, b'{"00081199": {"Value": [{}]}}', False),
-        (400, b"", True),
-        (401, b"", True),
-        (404, b"", True),
-        (413, b"", True),
-        (429, b"", False),
-        (302, b"", True),
-        (500, b"", False),
-        (503, b"", False),
-    ],
-)
-def test_stow_answers_that_are_no_success(
-    web: Web,
-    files: list[Path],
-    settings: ServeSettings,
-    status: int,
-    body: bytes,
-    is_permanent: bool,
-) -> None:
-    web.answer = lambda uids: (status, body)
-    with pytest.raises(SendError, match=r"127\.0\.0\.1") as caught:
-        send(files[:1], StowPeer(kind="stow", url=web.url), settings)
-    assert caught.value.is_permanent == is_permanent
-
-
-def test_no_password_in_errors(files: list[Path], settings: ServeSettings) -> None:
-    peer = StowPeer(kind="stow", url=f"http://user:hunter2@127.0.0.1:{free_port()}/x")
-    with pytest.raises(SendError) as caught:
-        send(files[:1], peer, settings)
-    assert "hunter2" not in str(caught.value)
 
 
 @left_open
