@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from groundglass.datasets.frames import frame_images, frame_masks, frame_of
 from groundglass.datasets.index import IndexRow, PreparedScan, save_prepared, write_index
 from groundglass.errors import DatasetError, SettingsError
 from groundglass.io.read import read_scan
+from groundglass.ops.frames import frame_images, frame_masks, frame_of
 from groundglass.ops.threshold_lungs import threshold_lungs
 
 LICENSE = "research use; do not redistribute"

@@ -23,8 +23,6 @@ from pathlib import Path
 import numpy as np
 
 from groundglass.datasets.axial_masks import read_axial_mask
-from groundglass.datasets.dark_slices import kept_slices
-from groundglass.datasets.frames import frame_images, frame_masks, frame_of
 from groundglass.datasets.grades import GRADES
 from groundglass.datasets.index import IndexRow, PreparedScan
 from groundglass.datasets.mosmed_registry import Stock, Study, take_stock
@@ -34,6 +32,8 @@ from groundglass.errors import DatasetError, InputError
 from groundglass.geometry import AxisOrder
 from groundglass.io.phantom_mark import MARKER, is_phantom_folder, is_phantom_header, read_marker
 from groundglass.io.read import read_scan
+from groundglass.ops.dark_slices import kept_slices
+from groundglass.ops.frames import frame_images, frame_masks, frame_of
 from groundglass.ops.threshold_lungs import threshold_lungs
 from groundglass.volume import Volume
 
