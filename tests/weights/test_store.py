@@ -12,14 +12,8 @@ import pytest
 
 from groundglass.errors import WeightsError
 from groundglass.weights import store
-from groundglass.weights.store import (
-    Weights,
-    export_weights,
-    find_weights,
-    import_weights,
-    list_weights,
-    user_folder,
-)
+from groundglass.weights.store import Weights, find_weights, list_weights, user_folder
+from groundglass.weights.transfer import export_weights, import_weights
 
 from ..made_weights import write_lesion_model, write_weights
 

@@ -19,9 +19,9 @@ weights_app = typer.Typer(
 @weights_app.command("list")
 def list_() -> None:
     """All weights that can be used by name."""
-    from groundglass.weights.store import list_weights
+    from groundglass.weights.store import list_all_weights
 
-    for weights in list_weights():
+    for weights in list_all_weights():
         manifest = weights.manifest
         typer.echo(f"{manifest.name}  {manifest.version}  {manifest.license}  {weights.folder}")
 
@@ -34,12 +34,18 @@ def show(
     """Recipe, licence, training data and measured accuracy."""
     import json
 
-    from groundglass.weights.store import find_weights
+    from groundglass.cli.classifier_text import classifier_lines
+    from groundglass.weights.store import ClassifierWeights, find_any_weights
 
-    manifest = find_weights(name).manifest
+    found = find_any_weights(name)
     if as_json:
-        typer.echo(manifest.to_json(), nl=False)
+        typer.echo(found.manifest.to_json(), nl=False)
         return
+    if isinstance(found, ClassifierWeights):
+        for line in classifier_lines(found.manifest):
+            typer.echo(line)
+        return
+    manifest = found.manifest
     typer.echo(f"{manifest.name} {manifest.version}: {manifest.title}")
     typer.echo(f"licence: {manifest.license}")
     typer.echo("trained on: " + "; ".join(manifest.training_data))
@@ -55,9 +61,9 @@ def show(
 @weights_app.command("verify")
 def verify(name: Annotated[str, typer.Argument(help="Name, or folder")] = "chs-net") -> None:
     """Check every file against its SHA-256; exit code 1 where one differs."""
-    from groundglass.weights.store import find_weights
+    from groundglass.weights.store import find_any_weights
 
-    for file, digest in find_weights(name).verify().items():
+    for file, digest in find_any_weights(name).verify().items():
         typer.echo(f"ok  {digest}  {file}")
 
 
@@ -69,7 +75,7 @@ def import_(
     ] = False,
 ) -> None:
     """Copy weights into the user's folder, checked first."""
-    from groundglass.weights.store import import_weights
+    from groundglass.weights.transfer import import_weights
 
     weights = import_weights(source, replace=replace)
     typer.echo(f"{weights.manifest.name} {weights.manifest.version} is now in {weights.folder}")
@@ -81,9 +87,10 @@ def export(
     destination: Annotated[Path, typer.Argument(help="Zip to write")],
 ) -> None:
     """Write weights with manifest, model card and licence as one zip."""
-    from groundglass.weights.store import export_weights, find_weights
+    from groundglass.weights.store import find_any_weights
+    from groundglass.weights.transfer import export_weights
 
-    typer.echo(str(export_weights(find_weights(name), destination)))
+    typer.echo(str(export_weights(find_any_weights(name), destination)))
 
 
 @weights_app.command("pack")
