@@ -58,7 +58,14 @@ class RegionalFeatureExtractor(SliceEncoder):
         )
         self.pool = nn.MaxPool2d(2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def maps(self, x: Tensor) -> Tensor:
+        """The last stage's maps, before they are averaged: Grad-CAM reads them.
+
+        Shape: (N, `in_channels`, H, W) -> (N, `channels`, H // 4, W // 4).
+        """
         for i, stage in enumerate(self.stages):
             x = stage(self.pool(x) if i else x)
-        return to_regions(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return to_regions(self.maps(x))
