@@ -24,7 +24,7 @@ import numpy as np
 
 from groundglass.datasets.axial_masks import read_axial_mask
 from groundglass.datasets.grades import GRADES
-from groundglass.datasets.index import IndexRow, PreparedScan
+from groundglass.datasets.index import IndexRow, PreparedScan, spacing_text
 from groundglass.datasets.mosmed_registry import Stock, Study, take_stock
 from groundglass.datasets.phantom_sources import PHANTOM_LICENSE, phantom_source
 from groundglass.datasets.staging import ProgressCallback, prepare_cases
@@ -197,6 +197,7 @@ def _prepare_case(case: _Case) -> PreparedScan:
         dark_slices=int((~keep).sum()),
         provenance=_provenance(case, keep),
         source_shape="x".join(map(str, volume.shape)),
+        spacing_mm=spacing_text(volume),
         diagnosis=diagnosis,
         severity=severity,
         grade=study.grade,

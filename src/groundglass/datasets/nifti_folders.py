@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from groundglass.datasets.axial_masks import read_axial_mask
-from groundglass.datasets.index import IndexRow, PreparedScan
+from groundglass.datasets.index import IndexRow, PreparedScan, spacing_text
 from groundglass.datasets.staging import ProgressCallback, prepare_cases
 from groundglass.errors import DatasetError, InputError
 from groundglass.io.read import read_scan
@@ -199,6 +199,7 @@ def _prepare_case(layout: Layout, case: _Case) -> PreparedScan:
         dark_slices=int((~keep).sum()),
         provenance=provenance,
         source_shape="x".join(map(str, volume.shape)),
+        spacing_mm=spacing_text(volume),
     )
     return PreparedScan(row, image, lung_frames, lesion_frames)
 
