@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from groundglass.networks.conv_norm_act import ConvNormAct
+from groundglass.networks.resizing import average_to
 from groundglass.networks.tri_level_attention import TriLevelAttention
 
 REGIONS = 4
@@ -14,7 +14,7 @@ REGIONS = 4
 
 def to_regions(x: Tensor) -> Tensor:
     """The average of each region. Shape: (N, C, H, W), any size -> (N, C, 4, 4)."""
-    return functional.adaptive_avg_pool2d(x, REGIONS)
+    return average_to(x, (REGIONS, REGIONS))
 
 
 class SliceEncoder(nn.Module):
