@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from groundglass.cli.pack_classifier_command import pack_classifier
+
 if TYPE_CHECKING:
     from groundglass.weights.manifest import Stage
 
@@ -123,8 +125,8 @@ def pack(
     """Make weights for analysis from one or two training runs (extra `train`)."""
     from groundglass.errors import MissingExtraError
 
-    measured = _read_json("--accuracy", accuracy)
-    calibrated = _read_json("--calibration", calibration)
+    measured = read_json("--accuracy", accuracy)
+    calibrated = read_json("--calibration", calibration)
     try:
         from groundglass.training.pack import PackSettings, pack_weights
     except ImportError as error:
@@ -146,7 +148,10 @@ def pack(
         typer.echo(f"{stage}: {entry.onnx.sha256}  {out / entry.onnx.file}")
 
 
-def _read_json(option: str, path: Path | None) -> dict[str, Any]:
+_ = weights_app.command("pack-classifier")(pack_classifier)
+
+
+def read_json(option: str, path: Path | None) -> dict[str, Any]:
     """The object in a JSON file; {} without one."""
     import json
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,10 @@ from groundglass.errors import InputError, WeightsError
 
 FALSE_ALARMS = 0.05
 """Share of scans like the held-out ones that may lie beyond the limit, where these are enough."""
+
+
+FEWEST = math.ceil(1 / FALSE_ALARMS) - 1
+"""Held-out scans from which on their distances alone set a limit with so few false alarms: 19."""
 
 
 class PooledFeatures:
@@ -100,6 +104,17 @@ class Familiar:
         z = (vector - self.mean) / self.scale
         return math.sqrt(max(0.0, float(z @ self.precision @ z)) / len(z))
 
+    @staticmethod
+    def left_out(vectors: Sequence[np.ndarray]) -> list[float]:
+        """The distance of each scan from what the others have in common.
+
+        Raises: InputError as `of` on all but one.
+        """
+        return [
+            Familiar.of([*vectors[:k], *vectors[k + 1 :]]).distance(one)
+            for k, one in enumerate(vectors)
+        ]
+
     def to_bytes(self) -> bytes:
         """As .npz, without pickle."""
         out = io.BytesIO()
@@ -128,24 +143,29 @@ class Limit:
     rule: str
 
     @classmethod
-    def of(cls, distances: Iterable[float]) -> Limit:
-        """From the distances of scans that were not learned from.
+    def of(cls, held_out: Sequence[float], learned: Sequence[float] = ()) -> Limit:
+        """From the distances of scans that were held out.
 
-        Of n scans the k-th smallest, k = ceil((n + 1) 0.95), or the largest where n < 19: another
-        scan of their kind lies beyond with a chance of at most 1 - k / (n + 1), whatever the
-        distribution.
-        Source: split conformal prediction, Vovk et al. 2005.
-        Raises: InputError for none.
+        Of n scans the k-th smallest, k = ceil((n + 1) 0.95): another scan of their kind lies beyond
+        with a chance of at most 1 - k / (n + 1), whatever the distribution. Fewer than 19 give no
+        such k; then the scans learned from are counted too, each by its distance from the others
+        (`Familiar.left_out`), and of still too few the largest is taken.
+        Source: split conformal prediction, Vovk et al. 2005; joined with the jackknife where few.
+        Raises: InputError for none held out.
         """
-        found = sorted(distances)
-        if not found:
+        if not len(held_out):
             raise InputError("no held-out scan sets the limit", expected="one or more")
+        found, whose = sorted(held_out), f"{len(held_out)} held-out scans"
+        if len(found) < FEWEST and len(learned):
+            found = sorted([*held_out, *learned])
+            whose += f" and {len(learned)} learned from, each judged by the others"
         count = len(found)
         place = min(count, math.ceil((count + 1) * (1 - FALSE_ALARMS)))
         which = "the largest" if place == count else f"number {place} from the least"
+        share = 100 * (count + 1 - place) / (count + 1)
         rule = (
-            f"{which} of the distances of {count} held-out scans: of further scans like these, "
-            f"about {100 * (count + 1 - place) / (count + 1):.2g} % lie beyond"
+            f"{which} of the distances of {whose}; of further scans like these about {share:.2g} % "
+            "lie beyond"
         )
         return cls(max(found[place - 1], 1e-9), rule)
 

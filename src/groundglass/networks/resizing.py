@@ -19,15 +19,17 @@ def bilinear_to(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def average_to(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Adaptive average pooling, which ONNX knows for whole factors alone.
+    """Adaptive average pooling, which ONNX does not know.
 
-    There other sizes are two small matrices: each output averages the same values, summed in
-    another order. Shape: (N, C, h, w) -> (N, C, *size).
+    An export averages blocks, or, where they are not equal, multiplies by two small matrices: the
+    same values in another order. Shape: (N, C, h, w) -> (N, C, *size).
     """
+    if not torch.onnx.is_in_onnx_export():
+        return functional.adaptive_avg_pool2d(x, size)
     height, width = int(x.shape[-2]), int(x.shape[-1])
-    if torch.onnx.is_in_onnx_export() and (height % size[0] or width % size[1]):
+    if height % size[0] or width % size[1]:
         return averages(height, size[0]).to(x) @ x @ averages(width, size[1]).to(x).T
-    return functional.adaptive_avg_pool2d(x, size)
+    return functional.avg_pool2d(x, (height // size[0], width // size[1]))
 
 
 def averages(length: int, parts: int) -> Tensor:

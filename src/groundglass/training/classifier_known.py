@@ -10,7 +10,7 @@ import numpy as np
 
 from groundglass.datasets.index import IndexRow
 from groundglass.errors import WeightsError
-from groundglass.metrics.familiarity import Familiar, Limit, PooledFeatures
+from groundglass.metrics.familiarity import FEWEST, Familiar, Limit, PooledFeatures
 from groundglass.training.finished_classifier import FinishedClassifier
 from groundglass.training.slice_sources import FeatureSlices
 from groundglass.weights.classifier_manifest import KnownPart, Span
@@ -46,7 +46,8 @@ def write_known(
     ]
     if not np.isfinite(distances).all():
         raise WeightsError("distances of held-out scans are not finite", expected="finite numbers")
-    limit, content = Limit.of(distances), familiar.to_bytes()
+    learned = Familiar.left_out(vectors) if len(distances) < FEWEST else []
+    limit, content = Limit.of(distances, learned), familiar.to_bytes()
     (folder / KNOWN_FILE).write_bytes(content)
     return KnownPart(
         file=WeightsFile(file=KNOWN_FILE, sha256=hashlib.sha256(content).hexdigest()),

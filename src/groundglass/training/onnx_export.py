@@ -87,7 +87,8 @@ def export_module(
                 training=torch.onnx.TrainingMode.PRESERVE,
             )
         except torch.onnx.errors.OnnxExporterError as error:
-            raise WeightsError(f"{path.name} cannot be written as ONNX: {error}") from error
+            first = str(error).splitlines()[0]
+            raise WeightsError(f"{path.name} cannot be written as ONNX: {first}") from error
     model = onnx.load(path)
     _share_constants(model)
     _halve_weights(model)
