@@ -50,7 +50,7 @@ class Chest:
 def draw_chest(seed: int, scan_class: str, *, noise_hu: float | None = None) -> Chest:
     """Two lungs with vessels in a body, bright patches in them; people and noise differ."""
     rng = np.random.default_rng(seed)
-    slices = int(rng.integers(8, 13))
+    slices = int(rng.integers(9, 13))
     scale = rng.uniform(0.92, 1.08)
     k, i, j = np.mgrid[:slices, :64, :64].astype(np.float32)
     body = ((i - 32) / (22 * scale)) ** 2 + ((j - 32) / (29 * scale)) ** 2 < 1
@@ -152,7 +152,7 @@ def train_classifier(folder: Path) -> tuple[Path, Path]:
         "classification": {
             "base": 1,
             "slices": 6,
-            "steps": 40,
+            "steps": 25,
             "batch": 6,
             "lr": 1e-2,
             "lr_end": 1e-3,
@@ -241,6 +241,8 @@ def write_classifier_weights(
             "slices": {"low": 4, "high": 12},
             "shown_mm": None,
             "lungs_ml": {"low": 900.0, "high": 5000.0},
+            "lung_median": {"low": -930.0, "high": -700.0},
+            "lung_noise": None,
             "domains": ["hu"],
         },
     }

@@ -35,6 +35,10 @@ def classifier_lines(manifest: ClassifierManifest) -> Iterator[str]:
         f"  slices {_span(known.slices)}; between those shown {_span(known.shown_mm, 'mm')}; "
         f"lungs {_span(known.lungs_ml, 'ml')}; intensities {', '.join(known.domains)}"
     )
+    yield (
+        f"  median of the lungs {_span(known.lung_median)}, "
+        f"between their pixels {_span(known.lung_noise)}"
+    )
     yield "accuracy: " + json.dumps(manifest.accuracy, indent=1)
 
 

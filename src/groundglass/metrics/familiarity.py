@@ -59,6 +59,28 @@ class PooledFeatures:
         return pooled.vector
 
 
+@dataclass(frozen=True)
+class LungLook:
+    """`median` value of the lungs' pixels, and `noise`: the median difference of two below each
+    other. Both in the frames' own unit, HU or gray levels; a window or an offset shows in the
+    first, noise, blur and padding in the second. The networks' input hides much of either.
+    """
+
+    median: float
+    noise: float
+
+    @classmethod
+    def of(cls, frames: np.ndarray, lungs: np.ndarray) -> LungLook | None:
+        """Of the slices shown, (K, S, S) and their lungs; None where these are too few pixels."""
+        inside = lungs > 0
+        both = inside[:, 1:] & inside[:, :-1]
+        if not both.any():
+            return None
+        values = frames.astype(np.float32)
+        steps = np.abs(np.diff(values, axis=1))
+        return cls(float(np.median(values[inside])), float(np.median(steps[both])))
+
+
 @dataclass(frozen=True, eq=False)
 class Familiar:
     """What the scans learned from have in common.

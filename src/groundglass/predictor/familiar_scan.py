@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from groundglass.io.phantom_mark import is_phantom_header
-from groundglass.metrics.familiarity import Familiar
+from groundglass.metrics.familiarity import Familiar, LungLook
 from groundglass.volume import Volume
 from groundglass.weights.classifier_manifest import ClassifierManifest, Span
 
@@ -17,13 +17,15 @@ from groundglass.weights.classifier_manifest import ClassifierManifest, Span
 class ShownScan:
     """What is compared of an axial scan: its lungs (D, H, W), the slices shown, their features.
 
-    Shape: `slices` (K,) indices along D; `pooled` (2 C,), as `metrics.familiarity` pools.
+    Shape: `slices` (K,) indices along D; `pooled` (2 C,), as `metrics.familiarity` pools; `look`
+    is that of the slices shown, None where they hold too little lung.
     """
 
     axial: Volume
     lungs: np.ndarray
     slices: np.ndarray
     pooled: np.ndarray
+    look: LungLook | None
 
 
 def reasons_to_abstain(
@@ -58,6 +60,14 @@ def _reasons(manifest: ClassifierManifest, familiar: Familiar, scan: ShownScan) 
             "The scan has no physical spacing, and the classifier was trained on slices "
             f"{known.shown_mm.low:.3g} to {known.shown_mm.high:.3g} mm apart."
         )
+    if scan.look is not None and known.domains == (volume.intensity.domain,):
+        unit = "HU" if volume.is_hu else "gray levels"
+        if known.lung_median is not None:
+            what = "The median of the lungs is"
+            yield from _outside(what, scan.look.median, known.lung_median, unit)
+        if known.lung_noise is not None:
+            what = "Neighboring pixels of the lungs differ in the median by"
+            yield from _outside(what, scan.look.noise, known.lung_noise, unit)
     distance = familiar.distance(scan.pooled)
     if distance > known.limit:
         yield (

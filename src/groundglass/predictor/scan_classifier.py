@@ -10,7 +10,7 @@ import numpy as np
 
 from groundglass.classification import HeadAnswer, ScanClassification
 from groundglass.errors import InputError, NoLungError, WeightsError
-from groundglass.metrics.familiarity import Familiar, PooledFeatures
+from groundglass.metrics.familiarity import Familiar, LungLook, PooledFeatures
 from groundglass.ops.dark_slices import dark_slices
 from groundglass.ops.feature_pack import Packed, pack_features, unpack_features
 from groundglass.ops.frames import frame_images, frame_masks, frame_of
@@ -87,7 +87,8 @@ class ScanClassifier:
                 remedy="Train the classifier again; it diverged",
             )
         manifest = self.weights.manifest
-        scan = ShownScan(axial, shown.lungs, shown.slices, pooled)
+        look = LungLook.of(shown.inputs.frames[shown.picks], shown.inputs.mask[shown.picks])
+        scan = ShownScan(axial, shown.lungs, shown.slices, pooled, look)
         abstained = reasons_to_abstain(manifest, self._familiar, scan)
         regions, missing = ({}, {}), ABSTAINED if abstained else NO_TORCH
         if self._grad_cam is not None and not abstained:

@@ -87,7 +87,9 @@ class KnownPart(_Frozen):
     `file`: mean and precision of the training scans' pooled features (`metrics.familiarity`);
     `limit` is the distance from which on a scan counts as unlike them, `limit_rule` says how it was
     set. Spans are those of the training scans, widened; None where nobody noted them.
-    `shown_mm`: between neighboring slices that are shown. `domains`: of intensities.
+    `shown_mm`: between neighboring slices that are shown. `domains`: of intensities. `lung_median`
+    and `lung_noise` as `metrics.familiarity.LungLook`, in the unit of the only domain; None where
+    there are several.
     """
 
     file: WeightsFile
@@ -97,6 +99,8 @@ class KnownPart(_Frozen):
     slices: Span
     shown_mm: Span | None
     lungs_ml: Span | None
+    lung_median: Span | None
+    lung_noise: Span | None
     domains: tuple[str, ...]
 
 
