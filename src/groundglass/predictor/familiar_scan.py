@@ -80,7 +80,8 @@ def _reasons(manifest: ClassifierManifest, familiar: Familiar, scan: ShownScan) 
 def _outside(what: str, value: float, span: Span, unit: str = "mm") -> Iterator[str]:
     if isinstance(value, int):
         unit = ""
-    if not span.low <= value <= span.high:
+    rounding = 1e-6 * max(abs(span.low), abs(span.high))
+    if not span.low - rounding <= value <= span.high + rounding:
         said = f"{value:.4g} {unit}".rstrip()
         yield (
             f"{what} {said}; the scans that the classifier learned from have "
