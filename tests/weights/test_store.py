@@ -143,12 +143,13 @@ class TestKinds:
         write_weights(user / "masks", name="masks")
         write_classifier_weights(user / "heads", name="heads")
         with pytest.raises(
-            WeightsError, match="'heads' are a classifier's .* expected masks.*--classifier instead"
+            WeightsError,
+            match=r"'heads' are a classifier's .* expected masks.*--classifier instead",
         ):
             find_weights("heads")
         with pytest.raises(
             WeightsError,
-            match="'masks' segment lungs and lesions: .* expected heads.*--weights or --lesion-m",
+            match=r"'masks' segment lungs and lesions: .* expected heads.*--weights or --lesion-m",
         ):
             find_classifier_weights("masks")
         with pytest.raises(WeightsError, match="'other' are not here; expected heads"):

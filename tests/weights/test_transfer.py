@@ -162,7 +162,7 @@ class TestExportAndImport:
             write_classifier_weights(tmp_path / "d", name="mine").folder,
             write_weights(tmp_path / "e", name="heads").folder,
         ):
-            with pytest.raises(WeightsError, match="and those of that name at .* (segment|class)"):
+            with pytest.raises(WeightsError, match=r"and those of that name at .* (segment|class)"):
                 import_weights(folder, replace=replace)
         assert left(user) == ["heads", "mine"]
         assert isinstance(find_any_weights("mine"), Weights)
