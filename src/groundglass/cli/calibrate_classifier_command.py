@@ -77,8 +77,7 @@ def calibrate_classifier(
     typer.echo(f"{len(rows)} scans of {record.patients} patients{made_up}: {counts}")
     for name, head in (("diagnosis", record.diagnosis), ("severity", record.severity)):
         found = "no temperature" if head.temperature is None else f"T {head.temperature:.3f}"
-        reason = head.measured.get("no_temperature") or head.measured.get("reason")
-        found += f" ({reason})" if head.temperature is None else ""
+        found += f" ({head.measured['no_temperature']})" if head.temperature is None else ""
         typer.echo(f"{name}: {found}; threshold {head.threshold:.3f}: {head.threshold_rule}")
     typer.echo(record.note)
     typer.echo(str(target))

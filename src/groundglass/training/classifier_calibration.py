@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy.special import expit
 
 from groundglass.datasets.class_tasks import scan_classes
 from groundglass.datasets.index import IndexRow
-from groundglass.errors import InputError, SettingsError
-from groundglass.metrics.calibration import LogitHistogram, Reliability
-from groundglass.metrics.case_calibration import CASE_BINS, fit_case_temperature
-from groundglass.metrics.left_out_cases import Choose, LeftOutCases
-from groundglass.metrics.ranking import auroc, auroc_interval, no_interval
+from groundglass.errors import SettingsError
+from groundglass.metrics.calibration import Reliability
+from groundglass.metrics.left_out_cases import Choose
 from groundglass.metrics.scored_cases import ScoredCases
 from groundglass.metrics.threshold_choice import choose_by_sensitivity, choose_by_youden
 from groundglass.training.finished_classifier import FinishedClassifier
+from groundglass.training.head_calibration import HEAD_WORDS, HeadCalibration, calibrate_head
 from groundglass.training.joint_predict import JointPredictor
 from groundglass.training.slice_sources import FeatureSlices
 
@@ -32,19 +28,6 @@ USED_UP = (
     "of this classifier any more. Figures under 'left_out' judge each patient by the choices of "
     "the others."
 )
-_WORDS = {"diagnosis": ("findings", "normal"), "severity": ("severe", "mild")}
-
-
-class HeadCalibration(BaseModel):
-    """One head: its temperature (None where none could be fitted), its threshold on the probability
-    after it, in words how that was chosen, and what was measured."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    temperature: float | None = Field(gt=0, allow_inf_nan=False)
-    threshold: float = Field(ge=0, le=1)
-    threshold_rule: str
-    measured: dict[str, Any]
 
 
 class ClassifierCalibration(BaseModel):
@@ -126,8 +109,8 @@ def calibrate_classifier(
         choose = partial(choose_by_sensitivity, wanted=sensitivity)
     heads: dict[str, HeadCalibration] = {}
     curves: dict[str, Reliability] = {}
-    for name in _WORDS:
-        heads[name], found = _head(name, cases.get(name), choose)
+    for name in HEAD_WORDS:
+        heads[name], found = calibrate_head(name, cases.get(name), choose)
         curves.update(found)
     record = ClassifierCalibration(
         classifier_sha256=run.classifier_sha256,
@@ -141,72 +124,3 @@ def calibrate_classifier(
         severity=heads["severity"],
     )
     return record, curves
-
-
-def _head(
-    name: str, cases: ScoredCases | None, choose: Choose
-) -> tuple[HeadCalibration, Mapping[str, Reliability]]:
-    yes, no = _WORDS[name]
-    if cases is None:
-        reason = "no scan with findings was held out"
-        rule = f"one half, as {reason}"
-        measured = {"cases": 0, "reason": reason}
-        return HeadCalibration(
-            temperature=None, threshold=0.5, threshold_rule=rule, measured=measured
-        ), {}
-    fitted = fit_case_temperature(cases)
-    counted = LogitHistogram.of(cases.scores, cases.labels)
-    before, left_out = Reliability.of(counted, bins=CASE_BINS), LeftOutCases.of(cases, choose)
-    threshold, rule, reached = _threshold(name, cases, choose, fitted.temperature or 1.0)
-    area, interval = auroc(cases), auroc_interval(cases)
-    measured = {
-        "cases": len(cases.labels),
-        yes: cases.positives,
-        no: cases.negatives,
-        "patients": len(set(cases.groups)),
-        "no_temperature": fitted.reason,
-        "where_chosen": reached,
-        "left_out": left_out.to_dict(),
-        "auroc": area.value,
-        "auroc_interval": None if interval is None else asdict(interval),
-        "auroc_note": area.reason or no_interval(cases),
-        "before": before.to_dict(counted="cases"),
-        "after": None
-        if left_out.reliability is None
-        else left_out.reliability.to_dict(counted="cases"),
-        "after_note": left_out.reliability_reason,
-    }
-    curves = {f"{name}, as trained": before}
-    if left_out.reliability is not None:
-        curves[f"{name}, with temperature, patients left out"] = left_out.reliability
-    measured = json.loads(json.dumps(measured, default=_plain))
-    return HeadCalibration(
-        temperature=fitted.temperature,
-        threshold=threshold,
-        threshold_rule=rule,
-        measured=measured,
-    ), curves
-
-
-def _threshold(
-    name: str, cases: ScoredCases, choose: Choose, temperature: float
-) -> tuple[float, str, dict[str, float]]:
-    """On the probability after the temperature; how it was chosen; what it reaches there."""
-    try:
-        choice = choose(cases)
-    except InputError as error:
-        return 0.5, f"one half, as none can be chosen: {error.problem}", {}
-    yes, no = _WORDS[name]
-    on = f"{len(cases.labels)} held-out scans ({cases.positives} {yes}, {cases.negatives} {no})"
-    how = "the best Youden index"
-    if choice.wanted_sensitivity is not None:
-        how = f"a sensitivity of {choice.wanted_sensitivity:g} or more"
-    rule = f"{how} on {on}"
-    if choice.youden <= 0:
-        rule += "; they are ranked no better than by chance, so every scan is called"
-    reached = {"sensitivity": choice.sensitivity, "specificity": choice.specificity}
-    return float(expit(choice.threshold / temperature)), rule, reached
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else str(value)
