@@ -3,8 +3,8 @@
     python benchmarks/familiarity.py --work familiarity
 
 Makes a cohort of phantoms (or takes what `--work` holds), trains a small TA-SegNet on most of it,
-and changes scans of the others in ways that a classifier has not seen. For each change and distance:
-the AUROC against the unchanged scans, and the share beyond the limit that these set.
+and changes scans of the others in ways that a classifier has not seen. For each change and
+distance: the AUROC against the unchanged scans, and the share beyond the limit that these set.
 Phantoms say how the distances compare with each other, nothing about patients.
 """
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from groundglass.training.classifier_calibration import ClassifierCalibration
 
 
 def calibrate_classifier(
@@ -73,11 +77,19 @@ def calibrate_classifier(
     partial = target.with_name(f".{target.name}.partial")
     partial.write_text(record.to_json(), encoding="utf-8")
     partial.replace(target)
-    counts = ", ".join(f"{count} {name}" for name, count in record.counts.items())
-    typer.echo(f"{len(rows)} scans of {record.patients} patients{made_up}: {counts}")
-    for name, head in (("diagnosis", record.diagnosis), ("severity", record.severity)):
-        found = "no temperature" if head.temperature is None else f"T {head.temperature:.3f}"
-        found += f" ({head.measured['no_temperature']})" if head.temperature is None else ""
-        typer.echo(f"{name}: {found}; threshold {head.threshold:.3f}: {head.threshold_rule}")
-    typer.echo(record.note)
+    for line in _lines(record):
+        typer.echo(line)
     typer.echo(str(target))
+
+
+def _lines(record: ClassifierCalibration) -> Iterator[str]:
+    """Which scans, then a line a head, then what that costs."""
+    counts = ", ".join(f"{count} {name}" for name, count in record.counts.items())
+    made_up = " (made-up phantoms)" if record.phantoms else ""
+    yield f"{len(record.scans)} scans of {record.patients} patients{made_up}: {counts}"
+    for name, head in (("diagnosis", record.diagnosis), ("severity", record.severity)):
+        found = f"no temperature ({head.measured['no_temperature']})"
+        if head.temperature is not None:
+            found = f"temperature {head.temperature:.3f}"
+        yield f"{name}: {found}; threshold {head.threshold:.3f}: {head.threshold_rule}"
+    yield record.note
