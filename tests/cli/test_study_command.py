@@ -21,7 +21,8 @@ def test_a_tiny_table_says_that_it_shows_phantoms(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "table-2.md").read_text(encoding="utf-8")
     assert "phantom" in page.lower()
     assert "slice split (leaks patients)" in page
-    for name in ("table-2.csv", "table-2.png", "cases.png", "dice-by-size.png", "reliability.png"):
+    pictures = ("table-2.png", "cases.png", "dice-by-size.png", "reliability.png")
+    for name in ("table-2.csv", *pictures, "shares-chs-net.md"):
         assert (tmp_path / "out" / name).stat().st_size > 0
     again = RUNNER.invoke(app, command, catch_exceptions=False)
     assert "fold" not in again.stderr  # nothing is trained twice

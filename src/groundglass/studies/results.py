@@ -20,6 +20,7 @@ from groundglass.studies.registry import Study, data_notice
 from groundglass.studies.row import PROTOCOLS, Row
 from groundglass.studies.row_runs import lacking, run_table
 from groundglass.studies.runs import StudyRuns
+from groundglass.studies.share_page import write_shares
 from groundglass.studies.table import Conditions, write_table
 from groundglass.training.loop import CURVE
 
@@ -89,13 +90,17 @@ def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list
         title = f"training loss, fold {folds[0]}"
         draw_curves(path, curves, title=title, is_phantom=conditions.is_phantom)
         written.append(path)
-    return written + _figures(request, runs, made, folds)
+    return written + _figures(request, runs, made, folds, rows)
 
 
 def _figures(
-    request: StudyRequest, runs: StudyRuns, made: Sequence[RowPlan], folds: Sequence[int]
+    request: StudyRequest,
+    runs: StudyRuns,
+    made: Sequence[RowPlan],
+    folds: Sequence[int],
+    rows: Sequence[Row],
 ) -> list[Path]:
-    """The figures of the study's paper that come with the table."""
+    """The figures of the study's paper that come with the table, and the involved share."""
     which = (request.study.name, request.table)
     if which == ("chs-net", 2):
         keys = [
@@ -103,6 +108,11 @@ def _figures(
         ]
         drawn = [write_cases_figures(runs, folds, request.out, key=key) for key in keys]
         drawn += [write_calibration(runs, folds, request.out, key=key) for key in keys]
+        drawn += [
+            write_shares(row, runs.rows, request.out, seed=request.seed)
+            for row in rows
+            if (row.key in keys, row.target, row.protocol) == (True, "lesions", "patients")
+        ]
         return [path for paths in drawn for path in paths]
     if request.study.name == "ta-segnet":
         picture = request.out / f"table-{request.table}-fig-8.png"
