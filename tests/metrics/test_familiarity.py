@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundglass.errors import InputError, WeightsError
-from groundglass.metrics.familiarity import FEWEST, Familiar, Limit, PooledFeatures
+from groundglass.metrics.familiarity import FEWEST, Familiar, Limit, LungLook, PooledFeatures
 
 
 def test_pooled_by_hand() -> None:
@@ -91,6 +91,16 @@ def test_each_scan_is_left_out_in_turn() -> None:
     vectors = cloud(5)
     third = Familiar.of([*vectors[:2], *vectors[3:]]).distance(vectors[2])
     assert Familiar.left_out(vectors)[2] == third
+
+
+def test_the_look_of_the_lungs_by_hand() -> None:
+    frames = np.array([[[-800, 9], [-830, 9], [-810, 9]], [[-900, 9], [0, 9], [0, 9]]], np.int16)
+    lungs = np.array([[[1, 0], [1, 0], [1, 0]], [[1, 0], [0, 0], [0, 0]]], np.uint8)
+    assert LungLook.of(frames, lungs) == LungLook(-820.0, 25.0)  # of 30 and 20
+    gray = np.array([[[3], [250]]], np.uint8)  # no wrap around
+    assert LungLook.of(gray, np.ones_like(gray)) == LungLook(126.5, 247.0)
+    assert LungLook.of(frames[1:], lungs[1:]) is None
+    assert LungLook.of(frames[:0], lungs[:0]) is None
 
 
 def test_limits_by_hand() -> None:

@@ -71,14 +71,21 @@ class LungLook:
 
     @classmethod
     def of(cls, frames: np.ndarray, lungs: np.ndarray) -> LungLook | None:
-        """Of the slices shown, (K, S, S) and their lungs; None where these are too few pixels."""
-        inside = lungs > 0
-        both = inside[:, 1:] & inside[:, :-1]
-        if not both.any():
+        """Of the slices shown, (K, S, S) int16 HU or uint8, and their lungs, (K, S, S) 0/1.
+
+        None where no two pixels of lung lie below each other.
+        """
+        values: list[np.ndarray] = []
+        steps: list[np.ndarray] = []
+        for frame, mask in zip(frames, lungs, strict=True):  # one at a time: scans are large
+            inside = mask > 0
+            whole = frame.astype(np.int16)
+            values.append(whole[inside])
+            steps.append(np.abs(np.diff(whole, axis=0))[inside[1:] & inside[:-1]])
+        every = np.concatenate(steps) if steps else np.empty(0)
+        if not every.size:
             return None
-        values = frames.astype(np.float32)
-        steps = np.abs(np.diff(values, axis=1))
-        return cls(float(np.median(values[inside])), float(np.median(steps[both])))
+        return cls(float(np.median(np.concatenate(values))), float(np.median(every)))
 
 
 @dataclass(frozen=True, eq=False)
