@@ -11,6 +11,7 @@ from groundglass.phantom.chest import Phantom, make_phantom
 from groundglass.phantom.settings import PhantomSettings
 from groundglass.weights.store import Weights
 
+from .made_classifier import MadeClassifier, make_classifier
 from .made_weights import write_rule_weights, write_tiny_weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +42,12 @@ def rule_weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
     """A tiny RAIU-Net of random numbers, exported as a finished training is."""
     return write_tiny_weights(tmp_path_factory.mktemp("weights") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def made_classifier(tmp_path_factory: pytest.TempPathFactory) -> MadeClassifier:
+    """A tiny classifier of whole scans, trained on drawn chests, calibrated and packed."""
+    return make_classifier(tmp_path_factory.mktemp("classifier"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`groundglass networks`: the catalog, a line each or whole, without torch."""
+"""`groundglass networks`: both catalogs, a line each or whole, without torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 
 from groundglass.catalog import NETWORKS
+from groundglass.classifier_catalog import CLASSIFIERS
 
 from .conftest import Groundglass
 
@@ -15,17 +16,24 @@ from .conftest import Groundglass
 def test_a_line_each_with_name_count_and_paper(groundglass: Groundglass) -> None:
     answer = groundglass("networks")
     assert (answer.code, answer.err) == (0, "")
-    lines = answer.out.splitlines()
-    assert len(lines) == len(NETWORKS)
-    for line, entry in zip(lines, NETWORKS, strict=True):
+    first, *lines = answer.out.splitlines()
+    assert first == "Networks that segment slices:"
+    second = lines.pop(len(NETWORKS))
+    assert second.startswith("Networks that classify whole scans (")
+    entries = (*NETWORKS, *CLASSIFIERS)
+    assert len(lines) == len(entries)
+    for line, entry in zip(lines, entries, strict=True):
         name, count, paper = line.split(maxsplit=2)
         assert (name, count, paper) == (entry.name, f"{entry.parameters:,}", entry.paper)
-    assert len({line.index(entry.paper) for line, entry in zip(lines, NETWORKS, strict=True)}) == 1
+    assert len({line.index(entry.paper) for line, entry in zip(lines, entries, strict=True)}) == 1
 
 
-def test_json_is_the_whole_catalog(groundglass: Groundglass) -> None:
-    answer = groundglass("networks", "--json")
-    assert json.loads(answer.out) == [asdict(entry) for entry in NETWORKS]
+def test_json_is_both_catalogs(groundglass: Groundglass) -> None:
+    listed = json.loads(groundglass("networks", "--json").out)
+    kinds = [entry.pop("kind") for entry in listed]
+    assert listed == [asdict(entry) for entry in (*NETWORKS, *CLASSIFIERS)]
+    assert kinds.count("segments slices") == len(NETWORKS)
+    assert kinds[-1] == "classifies scans"
 
 
 def test_no_torch_is_loaded() -> None:

@@ -16,9 +16,9 @@ from groundglass.datasets.duplicates import (
     fingerprint,
     merge_groups,
 )
-from groundglass.datasets.frames import frame_images, frame_of
 from groundglass.datasets.index import PreparedScan
 from groundglass.io.read import read_scan
+from groundglass.ops.frames import frame_images, frame_of
 from groundglass.ops.slice_image import equalize, scale_to_eight_bit
 
 from .made_scans import made_scan

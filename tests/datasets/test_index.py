@@ -17,9 +17,12 @@ from groundglass.datasets.index import (
     load_prepared,
     read_index,
     save_prepared,
+    spacing_text,
     write_index,
 )
 from groundglass.errors import DatasetError
+from groundglass.intensity import Intensity
+from groundglass.volume import Source, Volume
 
 ROW = IndexRow("a", "p", "g", "a.npz", "hu", 2, 5, 0, "reference", "CC BY, so to say", "made-up")
 
@@ -87,6 +90,31 @@ def test_an_index_from_before_is_read_and_says_that_nobody_counted(tmp_path: Pat
     assert (new.dark_slices, new.lung_slices, new.lesion_slices) == (0, 2, None)
     header = (tmp_path / "index.csv").read_text().splitlines()[0]
     assert header.startswith(OLD.splitlines()[0] + ",dark_slices,")
+
+
+def test_spacing_gives_distance_and_volume(tmp_path: Path) -> None:
+    """Rows of 2 x 300 mm lie in a frame of 256: a pixel is 600 / 256 mm."""
+    row = replace(ROW, lung_voxels=1000, spacing_mm="8x2x0.5", source_shape="40x300x400")
+    write_index(tmp_path, [row])
+    (back,) = read_index(tmp_path)
+    assert back.slice_mm == 8.0
+    assert back.lungs_ml == pytest.approx(1000 * 8 * (600 / 256) ** 2 / 1000)
+    assert (ROW.slice_mm, ROW.lungs_ml) == (None, None)
+    assert replace(row, source_shape="").lungs_ml is None
+    path = tmp_path / "index.csv"
+    for bad in ("8x2", "8x0x1", "8xinfx1", "ax2x3"):
+        path.write_text(path.read_text().replace("8x2x0.5", bad))
+        with pytest.raises(DatasetError, match="line 2 is damaged"):
+            read_index(tmp_path)
+        path.write_text(path.read_text().replace(bad, "8x2x0.5"))
+
+
+def test_spacing_that_is_not_real_is_not_noted() -> None:
+    affine = np.diag([0.7, 0.8, 5.0, 1.0])[:, [2, 1, 0, 3]]
+    array = np.zeros((2, 3, 4), np.int16)
+    volume = Volume(array, affine, Intensity("hu", "given", ""), Source("a", "nifti", "a"))
+    assert spacing_text(volume) == "5x0.8x0.7"
+    assert spacing_text(replace(volume, spacing_is_real=False)) == ""
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def test_by_default_the_studies_with_a_mask(source: Path, tmp_path: Path) -> Non
     assert (first.domain, first.source, first.license) == ("hu", "mosmed", LICENSE)
     assert (first.lungs_by, first.lesions_by) == ("threshold", "reference")
     assert (first.slices, first.dark_slices, first.source_shape) == (7, 1, "8x64x64")
+    assert len(first.spacing_mm.split("x")) == 3
     assert first.lesion_slices == 3
     assert first.lesions_are_known
     assert not first.is_healthy

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from groundglass.datasets.frames import FRAME_SIZE
 from groundglass.datasets.index import IndexRow, PreparedScan, save_prepared, write_index
 from groundglass.datasets.unlabelled import read_unlabelled
 from groundglass.errors import DatasetError
+from groundglass.ops.frames import FRAME_SIZE
 
 
 def picture(path: Path, shape: tuple[int, int] = (40, 48), *, level: int = 120) -> None:

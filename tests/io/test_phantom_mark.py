@@ -36,3 +36,15 @@ def test_the_header_of_a_phantom_tells(tmp_path: Path, name: str) -> None:
     assert is_phantom_header(read_scan(tmp_path / name).source.header)
     assert not is_phantom_header(read_scan(tmp_path / "patient.nii").source.header)
     assert not is_phantom_header({})  # no NIfTI
+
+
+def test_a_phantom_in_dicom_tells_too(tmp_path: Path) -> None:
+    from groundglass.phantom.chest import make_phantom
+    from groundglass.phantom.dicom_writer import write_dicom_series
+    from groundglass.phantom.settings import PhantomSettings
+
+    write_dicom_series(make_phantom(PhantomSettings(shape=(4, 32, 32))), tmp_path / "dicom")
+    header = read_scan(tmp_path / "dicom").source.header
+    assert is_phantom_header(header)
+    header["dataset"].ManufacturerModelName = "Scanner"
+    assert not is_phantom_header(header)

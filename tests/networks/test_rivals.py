@@ -20,7 +20,7 @@ from groundglass.networks.miniseg import (
 from groundglass.networks.raiu_net import raiu_net, raiu_net_deep
 from groundglass.networks.res2net import Res2Block, Res2Net50
 from groundglass.networks.resizing import pad_to_multiple
-from groundglass.training.pack import export_onnx
+from groundglass.training.onnx_export import export_onnx
 
 
 def count(network: nn.Module) -> int:

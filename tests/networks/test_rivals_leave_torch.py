@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from groundglass.networks.build import build_network
-from groundglass.training.pack import export_onnx
+from groundglass.training.onnx_export import export_onnx
 
 RIVALS = (
     "fcn",

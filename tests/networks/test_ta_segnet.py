@@ -26,7 +26,7 @@ from groundglass.networks.multi_scale_fusion import (
 from groundglass.networks.raiu_net import baseline_unet
 from groundglass.networks.ta_segnet import TASegNet
 from groundglass.networks.tri_level_attention import RawMixing, TriLevelAttention
-from groundglass.training.pack import export_onnx
+from groundglass.training.onnx_export import export_onnx
 
 from ..made_encoder import made_backbone, write_encoder
 

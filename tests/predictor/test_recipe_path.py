@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from groundglass.datasets.frames import frame_images, frame_masks, frame_of
 from groundglass.datasets.index import IndexRow, PreparedScan
 from groundglass.intensity import Intensity
+from groundglass.ops.frames import frame_images, frame_masks, frame_of
 from groundglass.ops.slice_image import LungBox, equalize, frame_image, lesion_input, lung_input
 from groundglass.phantom.chest import Phantom, make_phantom
 from groundglass.phantom.settings import PhantomSettings

@@ -18,10 +18,10 @@ from torch import nn
 from groundglass.datasets.index import PreparedScan, load_prepared, read_index
 from groundglass.errors import DatasetError
 from groundglass.networks.build import build_network
+from groundglass.ops.feature_pack import Storage
 from groundglass.recipe import SliceRecipe
 from groundglass.studies.phantom_index import write_phantom_index
 from groundglass.training.feature_cache import FeatureCache
-from groundglass.training.feature_pack import Storage
 from groundglass.training.fusion_features import FeatureSettings, FusionFeatures
 from groundglass.training.scan_features import feature_path, read_features
 from groundglass.training.scan_inputs import ScanInputs

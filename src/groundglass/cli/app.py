@@ -10,6 +10,7 @@ import typer
 import groundglass
 from groundglass.cli.analyze_command import analyze
 from groundglass.cli.audit_command import audit
+from groundglass.cli.calibrate_classifier_command import calibrate_classifier
 from groundglass.cli.calibrate_command import calibrate
 from groundglass.cli.deidentify_command import deidentify
 from groundglass.cli.demo_command import demo
@@ -72,6 +73,7 @@ _ = app.command("train")(train)
 _ = app.command("networks")(networks)
 _ = app.command("study")(study)
 _ = app.command("calibrate")(calibrate)
+_ = app.command("calibrate-classifier")(calibrate_classifier)
 _ = app.command("pseudo-label")(pseudo_label)
 _ = serve_app.command("token")(serve_token)
 _ = serve_app.command("retry")(serve_retry)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from groundglass.cli.pack_classifier_command import pack_classifier
+
 if TYPE_CHECKING:
     from groundglass.weights.manifest import Stage
 
@@ -19,9 +21,9 @@ weights_app = typer.Typer(
 @weights_app.command("list")
 def list_() -> None:
     """All weights that can be used by name."""
-    from groundglass.weights.store import list_weights
+    from groundglass.weights.store import list_all_weights
 
-    for weights in list_weights():
+    for weights in list_all_weights():
         manifest = weights.manifest
         typer.echo(f"{manifest.name}  {manifest.version}  {manifest.license}  {weights.folder}")
 
@@ -34,12 +36,18 @@ def show(
     """Recipe, licence, training data and measured accuracy."""
     import json
 
-    from groundglass.weights.store import find_weights
+    from groundglass.cli.classifier_text import classifier_lines
+    from groundglass.weights.store import ClassifierWeights, find_any_weights
 
-    manifest = find_weights(name).manifest
+    found = find_any_weights(name)
     if as_json:
-        typer.echo(manifest.to_json(), nl=False)
+        typer.echo(found.manifest.to_json(), nl=False)
         return
+    if isinstance(found, ClassifierWeights):
+        for line in classifier_lines(found.manifest):
+            typer.echo(line)
+        return
+    manifest = found.manifest
     typer.echo(f"{manifest.name} {manifest.version}: {manifest.title}")
     typer.echo(f"licence: {manifest.license}")
     typer.echo("trained on: " + "; ".join(manifest.training_data))
@@ -55,9 +63,9 @@ def show(
 @weights_app.command("verify")
 def verify(name: Annotated[str, typer.Argument(help="Name, or folder")] = "chs-net") -> None:
     """Check every file against its SHA-256; exit code 1 where one differs."""
-    from groundglass.weights.store import find_weights
+    from groundglass.weights.store import find_any_weights
 
-    for file, digest in find_weights(name).verify().items():
+    for file, digest in find_any_weights(name).verify().items():
         typer.echo(f"ok  {digest}  {file}")
 
 
@@ -69,7 +77,7 @@ def import_(
     ] = False,
 ) -> None:
     """Copy weights into the user's folder, checked first."""
-    from groundglass.weights.store import import_weights
+    from groundglass.weights.transfer import import_weights
 
     weights = import_weights(source, replace=replace)
     typer.echo(f"{weights.manifest.name} {weights.manifest.version} is now in {weights.folder}")
@@ -81,9 +89,10 @@ def export(
     destination: Annotated[Path, typer.Argument(help="Zip to write")],
 ) -> None:
     """Write weights with manifest, model card and licence as one zip."""
-    from groundglass.weights.store import export_weights, find_weights
+    from groundglass.weights.store import find_any_weights
+    from groundglass.weights.transfer import export_weights
 
-    typer.echo(str(export_weights(find_weights(name), destination)))
+    typer.echo(str(export_weights(find_any_weights(name), destination)))
 
 
 @weights_app.command("pack")
@@ -116,8 +125,8 @@ def pack(
     """Make weights for analysis from one or two training runs (extra `train`)."""
     from groundglass.errors import MissingExtraError
 
-    measured = _read_json("--accuracy", accuracy)
-    calibrated = _read_json("--calibration", calibration)
+    measured = read_json("--accuracy", accuracy)
+    calibrated = read_json("--calibration", calibration)
     try:
         from groundglass.training.pack import PackSettings, pack_weights
     except ImportError as error:
@@ -139,7 +148,10 @@ def pack(
         typer.echo(f"{stage}: {entry.onnx.sha256}  {out / entry.onnx.file}")
 
 
-def _read_json(option: str, path: Path | None) -> dict[str, Any]:
+_ = weights_app.command("pack-classifier")(pack_classifier)
+
+
+def read_json(option: str, path: Path | None) -> dict[str, Any]:
     """The object in a JSON file; {} without one."""
     import json
 

@@ -6,10 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from groundglass.datasets.frames import frame_images, frame_masks, frame_of
-from groundglass.datasets.index import IndexRow, PreparedScan, save_prepared, write_index
+from groundglass.datasets.index import (
+    IndexRow,
+    PreparedScan,
+    save_prepared,
+    spacing_text,
+    write_index,
+)
 from groundglass.errors import DatasetError, SettingsError
 from groundglass.io.read import read_scan
+from groundglass.ops.frames import frame_images, frame_masks, frame_of
 from groundglass.ops.threshold_lungs import threshold_lungs
 
 LICENSE = "research use; do not redistribute"
@@ -74,6 +80,7 @@ def prepare_healthy_scan(
             dark_slices=0,
             provenance=f"{source.name}, blocks {letter} of {blocks}",
             source_shape="x".join(map(str, volume.shape)),
+            spacing_mm=spacing_text(volume),
         )
         empty = np.zeros_like(lungs[pick])
         rows.append(save_prepared(destination, PreparedScan(row, images[pick], lungs[pick], empty)))

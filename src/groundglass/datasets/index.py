@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import zipfile
 import zlib
 from dataclasses import MISSING, asdict, dataclass, fields, replace
@@ -15,6 +16,8 @@ import numpy as np
 from groundglass.datasets.grades import LABELS
 from groundglass.datasets.phantom_sources import is_phantom_source
 from groundglass.errors import DatasetError
+from groundglass.ops.frames import FRAME_SIZE
+from groundglass.volume import Volume
 
 INDEX_NAME = "index.csv"
 _NUMBERS = ("slices", "lung_voxels", "lesion_voxels")
@@ -34,6 +37,8 @@ class IndexRow:
     radiologists saw in the CT, never a PCR result; "" where the scan has none. `lesions_by`:
     "reference" (drawn by people), "grade" (empty, as the scan is graded normal), "none" (nobody
     drew them: `lesions` is empty and says nothing), "" (an index or a set that does not tell).
+    `spacing_mm`: by the published header, slices, rows, columns, as "8x0.7x0.7"; "" where
+    there is none, or nobody noted it.
     """
 
     scan_id: str
@@ -57,6 +62,7 @@ class IndexRow:
     severity: str = ""
     grade: str = ""
     lesions_by: str = ""
+    spacing_mm: str = ""
 
     @property
     def is_healthy(self) -> bool:
@@ -67,6 +73,21 @@ class IndexRow:
     def is_phantom(self) -> bool:
         """Made up by the program: no figure from it may be shown as if it were from patients."""
         return is_phantom_source(self.source)
+
+    @property
+    def slice_mm(self) -> float | None:
+        """Distance of the published slices along their normal; None where it is not known."""
+        return float(self.spacing_mm.split("x")[0]) if self.spacing_mm else None
+
+    @property
+    def lungs_ml(self) -> float | None:
+        """Volume of `lungs`, from what the frame spans; None where the spacing is not known."""
+        if not (self.spacing_mm and self.source_shape):
+            return None
+        distance, *pixel = (float(part) for part in self.spacing_mm.split("x"))
+        _, *size = (int(part) for part in self.source_shape.split("x"))
+        edge = max(n * mm for n, mm in zip(size, pixel, strict=True)) / FRAME_SIZE
+        return self.lung_voxels * edge * edge * distance / 1000
 
     @property
     def lesions_are_known(self) -> bool:
@@ -144,12 +165,20 @@ def _row(values: dict[str, Any]) -> IndexRow:
             read[field.name] = int(text)
         elif field.name not in _COUNTS:
             read[field.name] = text
+    if read.get("spacing_mm"):
+        _checked_spacing(read["spacing_mm"])
     if (label := (read.get("diagnosis", ""), read.get("severity", ""))) not in LABELS:
         raise ValueError(f"diagnosis and severity are {' and '.join(map(repr, label))}")
     unknown = [str(name) for name in values if name not in {f.name for f in fields(IndexRow)}]
     if unknown:
         raise ValueError(f"unknown column {', '.join(unknown)}")
     return IndexRow(**read)
+
+
+def _checked_spacing(text: str) -> None:
+    parts = [float(part) for part in text.split("x")]
+    if len(parts) != 3 or not all(0 < mm < math.inf for mm in parts):
+        raise ValueError(f"spacing_mm is {text!r}")
 
 
 def save_prepared(folder: Path, scan: PreparedScan) -> IndexRow:
@@ -170,6 +199,13 @@ def save_prepared(folder: Path, scan: PreparedScan) -> IndexRow:
         lesion_slices=count_slices(scan.lesions),
         file_sha256=sha256,
     )
+
+
+def spacing_text(volume: Volume) -> str:
+    """`spacing_mm` of an axial scan."""
+    if not volume.spacing_is_real:
+        return ""
+    return "x".join(f"{mm:.4g}" for mm in volume.spacing_mm)
 
 
 def count_slices(mask: np.ndarray) -> int:

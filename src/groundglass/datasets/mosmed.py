@@ -23,10 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from groundglass.datasets.axial_masks import read_axial_mask
-from groundglass.datasets.dark_slices import kept_slices
-from groundglass.datasets.frames import frame_images, frame_masks, frame_of
 from groundglass.datasets.grades import GRADES
-from groundglass.datasets.index import IndexRow, PreparedScan
+from groundglass.datasets.index import IndexRow, PreparedScan, spacing_text
 from groundglass.datasets.mosmed_registry import Stock, Study, take_stock
 from groundglass.datasets.phantom_sources import PHANTOM_LICENSE, phantom_source
 from groundglass.datasets.staging import ProgressCallback, prepare_cases
@@ -34,6 +32,8 @@ from groundglass.errors import DatasetError, InputError
 from groundglass.geometry import AxisOrder
 from groundglass.io.phantom_mark import MARKER, is_phantom_folder, is_phantom_header, read_marker
 from groundglass.io.read import read_scan
+from groundglass.ops.dark_slices import kept_slices
+from groundglass.ops.frames import frame_images, frame_masks, frame_of
 from groundglass.ops.threshold_lungs import threshold_lungs
 from groundglass.volume import Volume
 
@@ -197,6 +197,7 @@ def _prepare_case(case: _Case) -> PreparedScan:
         dark_slices=int((~keep).sum()),
         provenance=_provenance(case, keep),
         source_shape="x".join(map(str, volume.shape)),
+        spacing_mm=spacing_text(volume),
         diagnosis=diagnosis,
         severity=severity,
         grade=study.grade,

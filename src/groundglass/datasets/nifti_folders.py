@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from groundglass.datasets.axial_masks import read_axial_mask
-from groundglass.datasets.dark_slices import kept_slices
-from groundglass.datasets.frames import frame_images, frame_masks, frame_of
-from groundglass.datasets.index import IndexRow, PreparedScan
+from groundglass.datasets.index import IndexRow, PreparedScan, spacing_text
 from groundglass.datasets.staging import ProgressCallback, prepare_cases
 from groundglass.errors import DatasetError, InputError
 from groundglass.io.read import read_scan
+from groundglass.ops.dark_slices import kept_slices
+from groundglass.ops.frames import frame_images, frame_masks, frame_of
 from groundglass.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -199,6 +199,7 @@ def _prepare_case(layout: Layout, case: _Case) -> PreparedScan:
         dark_slices=int((~keep).sum()),
         provenance=provenance,
         source_shape="x".join(map(str, volume.shape)),
+        spacing_mm=spacing_text(volume),
     )
     return PreparedScan(row, image, lung_frames, lesion_frames)
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from groundglass.datasets.dark_slices import dark_slices
-from groundglass.datasets.frames import FRAME_SIZE, frame_images, frame_masks, frame_of
 from groundglass.datasets.index import (
     INDEX_NAME,
     IndexRow,
@@ -25,6 +23,8 @@ from groundglass.io.dicom_file import looks_like_dicom
 from groundglass.io.found import kind_of_name, natural_key, scan_id_of
 from groundglass.io.pictures import read_pictures
 from groundglass.io.read import read_scan
+from groundglass.ops.dark_slices import dark_slices
+from groundglass.ops.frames import FRAME_SIZE, frame_images, frame_masks, frame_of
 from groundglass.ops.slice_image import Frame
 from groundglass.volume import Source, Volume
 

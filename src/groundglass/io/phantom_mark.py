@@ -15,6 +15,9 @@ MARKER = "PHANTOM.json"
 HEADER_NOTE = "groundglass phantom, not a patient"
 """Description in the header of every NIfTI that a phantom is written to."""
 
+DICOM_MANUFACTURER, DICOM_MODEL = "Groundglass", "procedural phantom"
+"""Manufacturer and model in every DICOM object that a phantom is written to."""
+
 
 def is_phantom_folder(folder: Path) -> bool:
     """Whether a folder is marked as holding phantoms."""
@@ -31,6 +34,14 @@ def read_marker(folder: Path) -> dict[str, Any]:
 
 
 def is_phantom_header(header: dict[str, Any]) -> bool:
-    """Whether a scan's header (`Volume.source.header`) is that of a NIfTI written as a phantom."""
-    nifti = header.get("nifti_header")
-    return nifti is not None and bytes(nifti["descrip"].item()).startswith(HEADER_NOTE.encode())
+    """Whether a scan's header (`Volume.source.header`) is that of a NIfTI or DICOM phantom.
+
+    De-identified DICOM may have lost its maker and model, and then passes for a patient's.
+    """
+    nifti, dataset = header.get("nifti_header"), header.get("dataset")
+    if nifti is not None:
+        return bytes(nifti["descrip"].item()).startswith(HEADER_NOTE.encode())
+    if dataset is None:
+        return False
+    made_by = dataset.get("Manufacturer"), dataset.get("ManufacturerModelName")
+    return made_by == (DICOM_MANUFACTURER, DICOM_MODEL)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from groundglass.networks.conv_norm_act import ConvNormAct
+from groundglass.networks.resizing import average_to
 from groundglass.networks.tri_level_attention import TriLevelAttention
 
 REGIONS = 4
@@ -14,7 +14,7 @@ REGIONS = 4
 
 def to_regions(x: Tensor) -> Tensor:
     """The average of each region. Shape: (N, C, H, W), any size -> (N, C, 4, 4)."""
-    return functional.adaptive_avg_pool2d(x, REGIONS)
+    return average_to(x, (REGIONS, REGIONS))
 
 
 class SliceEncoder(nn.Module):
@@ -58,7 +58,14 @@ class RegionalFeatureExtractor(SliceEncoder):
         )
         self.pool = nn.MaxPool2d(2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def maps(self, x: Tensor) -> Tensor:
+        """The last stage's maps, before they are averaged: Grad-CAM reads them.
+
+        Shape: (N, `in_channels`, H, W) -> (N, `channels`, H // 4, W // 4).
+        """
         for i, stage in enumerate(self.stages):
             x = stage(self.pool(x) if i else x)
-        return to_regions(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return to_regions(self.maps(x))

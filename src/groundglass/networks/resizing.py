@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,3 +16,29 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
 def bilinear_to(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear resampling, corners not aligned. Shape: (N, C, h, w) -> (N, C, *size)."""
     return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def average_to(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Adaptive average pooling, which ONNX does not know.
+
+    An export averages blocks, or, where they are not equal, multiplies by two small matrices: the
+    same values in another order. Shape: (N, C, h, w) -> (N, C, *size).
+    """
+    if not torch.onnx.is_in_onnx_export():
+        return functional.adaptive_avg_pool2d(x, size)
+    height, width = int(x.shape[-2]), int(x.shape[-1])
+    if height % size[0] or width % size[1]:
+        return averages(height, size[0]).to(x) @ x @ averages(width, size[1]).to(x).T
+    return functional.avg_pool2d(x, (height // size[0], width // size[1]))
+
+
+def averages(length: int, parts: int) -> Tensor:
+    """The matrix whose rows average the parts of an axis as adaptive pooling cuts it.
+
+    Shape: (`parts`, `length`) float32.
+    """
+    out = torch.zeros(parts, length)
+    for part in range(parts):
+        start, end = part * length // parts, -(-(part + 1) * length // parts)
+        out[part, start:end] = 1 / (end - start)
+    return out

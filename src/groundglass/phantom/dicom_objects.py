@@ -18,6 +18,7 @@ from pydicom.uid import (
 from pydicom.valuerep import format_number_as_ds
 
 from groundglass.geometry import slice_distance_mm
+from groundglass.io.phantom_mark import DICOM_MANUFACTURER, DICOM_MODEL
 from groundglass.phantom.chest import Phantom
 
 _DATE, _TIME = "20200101", "120000"
@@ -163,8 +164,8 @@ class DicomForm:
         out.StudyDate = out.SeriesDate = out.ContentDate = out.AcquisitionDate = _DATE
         out.StudyTime = out.SeriesTime = out.ContentTime = out.AcquisitionTime = _TIME
         out.AccessionNumber = out.ReferringPhysicianName = out.StudyID = ""
-        out.Modality, out.Manufacturer = "CT", "Groundglass"
-        out.ManufacturerModelName = "procedural phantom"
+        out.Modality, out.Manufacturer = "CT", DICOM_MANUFACTURER
+        out.ManufacturerModelName = DICOM_MODEL
         out.PatientName = "PHANTOM^GROUNDGLASS"
         out.PatientID = f"PHANTOM-{self.phantom.settings.seed}"
         out.PatientBirthDate = out.PatientSex = ""

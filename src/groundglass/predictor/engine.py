@@ -80,7 +80,11 @@ class OnnxEngine:
         self._input = self._session.get_inputs()[0].name
 
     def logits(self, batch: np.ndarray) -> np.ndarray:
-        return np.asarray(self._session.run(None, {self._input: batch})[0])
+        return self.outputs(batch)[0]
+
+    def outputs(self, batch: np.ndarray) -> list[np.ndarray]:
+        """All that the network answers, in its order."""
+        return [np.asarray(one) for one in self._session.run(None, {self._input: batch})]
 
 
 class OpenVinoEngine:
@@ -102,7 +106,12 @@ class OpenVinoEngine:
             raise WeightsError(f"OpenVINO cannot load {path}: {error}") from error
 
     def logits(self, batch: np.ndarray) -> np.ndarray:
-        return np.asarray(self._model(batch)[0])
+        return self.outputs(batch)[0]
+
+    def outputs(self, batch: np.ndarray) -> list[np.ndarray]:
+        """All that the network answers, in its order."""
+        found = self._model(batch)
+        return [np.asarray(found[n]) for n in range(len(self._model.outputs))]
 
 
 class TorchEngine:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from groundglass.datasets.frames import frame_images, frame_masks, frame_of
 from groundglass.datasets.index import (
     INDEX_NAME,
     IndexRow,
@@ -13,6 +12,7 @@ from groundglass.datasets.index import (
     write_index,
 )
 from groundglass.datasets.phantom_sources import PHANTOM, PHANTOM_LICENSE
+from groundglass.ops.frames import frame_images, frame_masks, frame_of
 from groundglass.phantom.chest import make_phantom
 from groundglass.phantom.settings import PhantomSettings
 

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from groundglass.datasets.index import PreparedScan
 from groundglass.errors import DatasetError
-from groundglass.training.feature_pack import Packed, RoundingError, RoundingMeter, pack_features
+from groundglass.ops.feature_pack import Packed, RoundingError, RoundingMeter, pack_features
 from groundglass.training.fusion_features import FusionFeatures
 from groundglass.training.scan_features import FORMAT, ScanFeatures, feature_path, read_features
 from groundglass.training.scan_inputs import ScanInputs

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from groundglass.errors import SettingsError, WeightsError
+from groundglass.ops.feature_pack import STORAGES, Storage
 from groundglass.recipe import SliceRecipe
-from groundglass.training.feature_pack import STORAGES, Storage
 from groundglass.training.predict import BATCH
 from groundglass.training.scan_inputs import ScanInputs
 

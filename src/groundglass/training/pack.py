@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import platform
-import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import save_file
 from torch import nn
 
 from groundglass.errors import SettingsError, WeightsError
 from groundglass.networks.build import build_network
 from groundglass.recipe import SliceRecipe
 from groundglass.training.checkpoint import load_result
-from groundglass.weights.manifest import MANIFEST_NAME, Stage, WeightsFile, WeightsManifest
-
-log = logging.getLogger(__name__)
-
-_SMALLEST_HALVED = 256
-"""Initializers with fewer values stay float32: they weigh nothing."""
+from groundglass.training.half_weights import hashed, load_rounded, save_half
+from groundglass.training.onnx_export import export_onnx
+from groundglass.weights.manifest import MANIFEST_NAME, Stage, WeightsManifest
 
 
 @dataclass(frozen=True)
@@ -97,8 +88,7 @@ def pack_weights(
             recipe = replace(recipe, threshold=settings.lesion_threshold)
         network = _rounded_network(state.settings, state.average)
         onnx_file, tensor_file = f"{name}.onnx", f"{name}.safetensors"
-        half = {k: _half(v).contiguous() for k, v in network.state_dict().items()}
-        save_file(half, destination / tensor_file, metadata={"format": "pt"})
+        save_half(network, destination / tensor_file)
         export_onnx(network, recipe.network_size, destination / onnx_file)
         held_out.append(set(state.settings["hold_out"]))
         stages[name] = Stage(
@@ -106,9 +96,9 @@ def pack_weights(
             base=state.settings["base"],
             parameters=sum(p.numel() for p in network.parameters()),
             recipe=recipe.to_dict(),
-            onnx=_hashed(destination / onnx_file),
-            safetensors=_hashed(destination / tensor_file),
-            trained=_trained(state.settings, state.step, state.seconds, settings.hardware),
+            onnx=hashed(destination / onnx_file),
+            safetensors=hashed(destination / tensor_file),
+            trained=trained_record(state.settings, state.step, state.seconds, settings.hardware),
             temperature=temperature if name == "lesions" else 1.0,
             calibration=settings.calibration if name == "lesions" else {},
         )
@@ -126,126 +116,16 @@ def pack_weights(
     return manifest
 
 
-class _MainMask(nn.Module):
-    """A network with side outputs as its main mask alone: the exporter would pass the keyword."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.network(x)
-
-
-def export_onnx(network: nn.Module, size: tuple[int, int], path: Path) -> None:
-    """Write ONNX with a free batch axis and float16 weights that decode to float32 on loading.
-
-    Raises: WeightsError where ONNX Runtime's answer is not the network's.
-    """
-    example = torch.randn(2, 1, *size, generator=torch.Generator().manual_seed(0))
-    with warnings.catch_warnings():
-        # The tracing exporter announces its retirement; its successor takes ten times as long
-        # here and folds batch norms into weights that float16 no longer holds exactly.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            _MainMask(network) if getattr(network, "has_side_outputs", False) else network,
-            (example,),
-            path,
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
-            opset_version=17,
-            dynamo=False,
-            training=torch.onnx.TrainingMode.PRESERVE,
-        )
-    model = onnx.load(path)
-    _share_constants(model)
-    _halve_weights(model)
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
-    _check_export(network, example, path)
-
-
-def _share_constants(model: onnx.ModelProto) -> None:
-    """Equal constant matrices (spectral pooling repeats them) become one initializer each."""
-    graph = model.graph
-    names: dict[bytes, str] = {}
-    renamed: dict[str, str] = {}
-    for node in list(graph.node):
-        if node.op_type != "Constant" or node.attribute[0].name != "value":
-            continue
-        tensor = node.attribute[0].t
-        key = numpy_helper.to_array(tensor).tobytes() + str(tuple(tensor.dims)).encode()
-        if len(key) < _SMALLEST_HALVED:
-            continue
-        if key not in names:
-            names[key] = node.output[0]
-            tensor.name = node.output[0]
-            graph.initializer.append(tensor)
-        renamed[node.output[0]] = names[key]
-        graph.node.remove(node)
-    for node in graph.node:
-        for i, name in enumerate(node.input):
-            node.input[i] = renamed.get(name, name)
-
-
-def _halve_weights(model: onnx.ModelProto) -> None:
-    """Store large initializers that float16 holds exactly as float16, each behind a Cast."""
-    graph = model.graph
-    casts = []
-    for tensor in list(graph.initializer):
-        if tensor.data_type != TensorProto.FLOAT:
-            continue
-        values = numpy_helper.to_array(tensor)
-        small = values.astype(np.float16)
-        if values.size < _SMALLEST_HALVED or not np.array_equal(small.astype(np.float32), values):
-            continue
-        graph.initializer.remove(tensor)
-        graph.initializer.append(numpy_helper.from_array(small, f"{tensor.name}_f16"))
-        casts.append(
-            helper.make_node("Cast", [f"{tensor.name}_f16"], [tensor.name], to=TensorProto.FLOAT)
-        )
-    for node in reversed(casts):
-        graph.node.insert(0, node)
-    for node in graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    del graph.value_info[:]
-
-
-def _check_export(network: nn.Module, example: torch.Tensor, path: Path) -> None:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    with torch.inference_mode():
-        expected = network(example).numpy()
-    found = np.asarray(session.run(None, {"image": example.numpy()})[0])
-    worst = float(np.abs(found - expected).max())
-    if worst > 1e-3 * max(1.0, float(np.abs(expected).max())):
-        raise WeightsError(
-            f"exported {path.name} differs from the network by {worst:.2g} in logits",
-            expected="at most a thousandth of their range",
-        )
-    log.info("%s agrees with torch to %.2g", path.name, worst)
-
-
 def _rounded_network(settings: dict[str, Any], average: dict[str, torch.Tensor]) -> nn.Module:
     network = build_network(settings["network"], base=settings["base"])
-    network.load_state_dict(
-        {k: _half(v).float() if v.is_floating_point() else v for k, v in average.items()}
-    )
+    load_rounded(network, average)
     return network.eval()
 
 
-def _half(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.half() if tensor.is_floating_point() else tensor
-
-
-def _hashed(path: Path) -> WeightsFile:
-    return WeightsFile(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-
-
-def _trained(settings: dict[str, Any], step: int, seconds: float, hardware: str) -> dict[str, Any]:
+def trained_record(
+    settings: dict[str, Any], step: int, seconds: float, hardware: str
+) -> dict[str, Any]:
+    """What a manifest says of how a segmentation network was trained."""
     left, slices = step, 0
     for phase in settings["phases"]:
         taken = min(left, phase["steps"])
@@ -259,6 +139,9 @@ def _trained(settings: dict[str, Any], step: int, seconds: float, hardware: str)
         "hours": round(seconds / 3600, 2),
         "hardware": hardware or platform.processor() or platform.machine(),
         "seed": settings["seed"],
+        "encoder_weights": (
+            Path(settings["encoder_weights"]).name if settings.get("encoder_weights") else None
+        ),
         "phases": settings["phases"],
         "torch": torch.__version__,
     }

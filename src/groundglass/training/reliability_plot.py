@@ -16,13 +16,18 @@ _MOST = len(_COLORS)
 
 
 def draw_reliability(
-    curves: Mapping[str, Reliability], destination: Path, *, title: str = ""
+    curves: Mapping[str, Reliability],
+    destination: Path,
+    *,
+    title: str = "",
+    share: str = "share that is lesion",
+    counted: str = "pixels",
 ) -> None:
     """Draw up to four curves (name -> curve) as PNG: observed share against mean probability.
 
-    Below them, on a log scale, how many pixels each bin holds: a point of few pixels says
-    little. The diagonal is perfect calibration; below it the network is too sure. Empty bins
-    have no point.
+    Below them, on a log scale, how many pixels (or what is `counted`) each bin holds: a point of
+    few says little. The diagonal is perfect calibration; below it the network is too sure. Empty
+    bins have no point.
     Source: Guo et al. 2017, figure 1 (reliability diagrams).
     Raises: InputError for no curve or more than four; MissingExtraError without matplotlib.
     """
@@ -51,12 +56,12 @@ def draw_reliability(
         )
         edges = np.linspace(0, 1, len(curve.count) + 1)
         lower.stairs(np.maximum(curve.count, 0.5), edges, color=color, linewidth=1.4, baseline=0.5)
-    upper.set(ylabel="share that is lesion", xlim=(0, 1), ylim=(0, 1))
+    upper.set(ylabel=share, xlim=(0, 1), ylim=(0, 1))
     upper.legend(frameon=False, loc="upper left")
     for axes in (upper, lower):
         axes.set_axisbelow(True)
         axes.grid(axis="both" if axes is upper else "x", color="#e3e7ee", linewidth=0.7)
-    lower.set(xlabel="predicted probability", ylabel="pixels", yscale="log")
+    lower.set(xlabel="predicted probability", ylabel=counted, yscale="log")
     most = max(float(curve.count.max(initial=1)) for curve in curves.values())
     lower.set_ylim(0.5, max(10.0, 3 * most))
     if title:

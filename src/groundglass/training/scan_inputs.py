@@ -8,30 +8,17 @@ import numpy as np
 
 from groundglass.datasets.index import PreparedScan
 from groundglass.intensity import Intensity
-from groundglass.ops.slice_image import (
-    LungBox,
-    frame_image,
-    is_equalized,
-    lesion_input,
-    lung_input,
-)
+from groundglass.ops.slice_image import LungBox
+from groundglass.ops.slice_inputs import SliceInputs
 from groundglass.recipe import SliceRecipe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScanInputs:
-    """Inputs of the slices `picks` (K,) of a scan, made batch by batch.
-
-    `mask` (D, S, S) bool are the lungs that the lesion stage is shown, `box` is theirs; None in the
-    other stages, which see whole slices, and where there is no slice to show.
-    """
+    """`SliceInputs` of a prepared scan."""
 
     scan: PreparedScan
-    recipe: SliceRecipe
-    mask: np.ndarray
-    picks: np.ndarray
-    box: LungBox | None
-    equalized: bool
+    shown: SliceInputs
 
     @classmethod
     def of(
@@ -46,24 +33,26 @@ class ScanInputs:
 
         `lungs` (D, S, S) 0/1; left out, the reference lungs.
         """
-        mask = (scan.lungs if lungs is None else lungs) > 0
-        picks = np.arange(len(scan.image)) if slices is None else np.asarray(slices)
-        inside = recipe.stage == "lesions"
-        if inside:
-            picks = picks[mask[picks].any(axis=(1, 2))]
-        if not picks.size:
-            return cls(scan, recipe, mask, picks, None, equalized=False)
-        box = LungBox.around(np.asarray(mask.any(axis=0)), recipe) if inside else None
         domain = Intensity(scan.row.domain, "index", "as the index says")
-        return cls(scan, recipe, mask, picks, box, is_equalized(scan.image, domain, recipe))
+        mask = scan.lungs if lungs is None else lungs
+        return cls(scan, SliceInputs.of(scan.image, domain, recipe, lungs=mask, slices=slices))
+
+    @property
+    def mask(self) -> np.ndarray:
+        return self.shown.mask
+
+    @property
+    def picks(self) -> np.ndarray:
+        return self.shown.picks
+
+    @property
+    def box(self) -> LungBox | None:
+        return self.shown.box
+
+    @property
+    def equalized(self) -> bool:
+        return self.shown.equalized
 
     def batch(self, chosen: np.ndarray) -> np.ndarray:
         """Shape: slices (K,) of `picks` -> (K, 1, network H, network W) float32."""
-        return np.stack([self._input(int(d)) for d in chosen])[:, None]
-
-    def _input(self, d: int) -> np.ndarray:
-        scan, recipe = self.scan, self.recipe
-        image = frame_image(scan.image[d], recipe, is_hu=scan.is_hu, is_equalized=self.equalized)
-        if self.box is None:
-            return lung_input(image, recipe)
-        return lesion_input(image, self.mask[d], self.box, recipe)
+        return self.shown.batch(chosen)

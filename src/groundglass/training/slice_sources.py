@@ -11,9 +11,10 @@ import numpy as np
 
 from groundglass.datasets.index import IndexRow, load_prepared
 from groundglass.errors import DatasetError
+from groundglass.ops.slice_choice import choose_slices
 from groundglass.ops.slice_image import frame_image, normalize, resize_image
 from groundglass.recipe import SliceRecipe
-from groundglass.training.scan_features import choose_slices, read_features
+from groundglass.training.scan_features import read_features
 from groundglass.training.scan_inputs import ScanInputs
 
 ALL_SLICES = 1_000_000

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import shutil
-import zipfile
-import zlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import NoReturn
 
 from groundglass.errors import WeightsError
-from groundglass.weights.manifest import MANIFEST_NAME, Stage, WeightsManifest
+from groundglass.weights.classifier_manifest import ClassifierManifest, holds_classifier
+from groundglass.weights.manifest import MANIFEST_NAME, Stage, WeightsFile, WeightsManifest
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +20,6 @@ DEFAULT_LESION_MODEL = "ta-segnet"
 """Whose lesion network is used with the default weights; why: docs/decisions/0017."""
 
 _SHIPPED = Path(__file__).resolve().parent / "shipped"
-_LARGEST_IMPORT_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -51,22 +49,7 @@ class Weights:
         Raises: WeightsError where the stage or the file is missing, or the file is not what the
         manifest says.
         """
-        entry = getattr(self.stage(stage), kind)
-        path = self.folder / entry.file
-        if not path.is_file():
-            raise WeightsError(
-                f"weights {self.manifest.name} lack the file {entry.file}",
-                expected=f"it in {self.folder}",
-                remedy="Import them again: groundglass weights import FILE.zip",
-            )
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != entry.sha256:
-            raise WeightsError(
-                f"weights file {path} has SHA-256 {found[:12]}...",
-                expected=f"{entry.sha256[:12]}... as its manifest says",
-                remedy="It is damaged or was changed: import or install it again",
-            )
-        return path
+        return checked_file(self.folder, getattr(self.stage(stage), kind), self.manifest.name)
 
     def verify(self) -> dict[str, str]:
         """Check every file; returns file -> SHA-256. Raises: WeightsError on the first bad one."""
@@ -79,6 +62,54 @@ class Weights:
         return out
 
 
+@dataclass(frozen=True)
+class ClassifierWeights:
+    """A classifier of whole scans at a place: `folder` holds the manifest and its files."""
+
+    folder: Path
+    manifest: ClassifierManifest
+
+    def path(self, what: str) -> Path:
+        """The file of one of `ClassifierManifest.files`, after checking its hash.
+
+        Raises: WeightsError where it is missing, or is not what the manifest says.
+        """
+        return checked_file(self.folder, self.manifest.files[what], self.manifest.name)
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """What the manifest says of each file, by what it is for."""
+        return {what: entry.sha256 for what, entry in self.manifest.files.items()}
+
+    def verify(self) -> dict[str, str]:
+        """Check every file; returns file -> SHA-256. Raises: WeightsError on the first bad one."""
+        for what in self.manifest.files:
+            self.path(what)
+        return {entry.file: entry.sha256 for entry in self.manifest.files.values()}
+
+
+AnyWeights = Weights | ClassifierWeights
+
+
+def checked_file(folder: Path, entry: WeightsFile, name: str) -> Path:
+    """A file of weights called `name`. Raises: WeightsError where it is missing or was changed."""
+    path = folder / entry.file
+    if not path.is_file():
+        raise WeightsError(
+            f"weights {name} lack the file {entry.file}",
+            expected=f"it in {folder}",
+            remedy="Import them again: groundglass weights import FILE.zip",
+        )
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != entry.sha256:
+        raise WeightsError(
+            f"weights file {path} has SHA-256 {found[:12]}...",
+            expected=f"{entry.sha256[:12]}... as its manifest says",
+            remedy="It is damaged or was changed: import or install it again",
+        )
+    return path
+
+
 def user_folder() -> Path:
     """Where imported weights go: $GROUNDGLASS_WEIGHTS, else the user's data folder."""
     named = os.environ.get("GROUNDGLASS_WEIGHTS")
@@ -88,12 +119,20 @@ def user_folder() -> Path:
     return Path(base) / "groundglass" / "weights"
 
 
-def list_weights() -> list[Weights]:
-    """All weights that can be used by name; an imported set shadows a shipped one.
+def open_weights(folder: Path) -> AnyWeights:
+    """What a folder with a manifest holds, of either kind. Raises: WeightsError where damaged."""
+    if holds_classifier(folder):
+        return ClassifierWeights(folder, ClassifierManifest.read(folder))
+    return Weights(folder, WeightsManifest.read(folder))
 
-    A damaged set is left out with a warning, so that it does not stop the use of the others.
+
+def list_all_weights() -> list[AnyWeights]:
+    """All weights that can be used by name; an imported set shadows a shipped one of its kind.
+
+    A damaged set is left out with a warning, so that it does not stop the use of the others; so is
+    an imported set of the other kind than the shipped one of its name.
     """
-    found: dict[str, Weights] = {}
+    found: dict[str, AnyWeights] = {}
     for root in (_SHIPPED, user_folder()):
         if not root.is_dir():
             continue
@@ -101,145 +140,81 @@ def list_weights() -> list[Weights]:
             if manifest.parent.name.startswith("."):  # an import that was killed
                 continue
             try:
-                weights = Weights(manifest.parent, WeightsManifest.read(manifest.parent))
+                weights = open_weights(manifest.parent)
             except WeightsError as error:
                 log.warning("%s", error)
                 continue
-            found[weights.manifest.name] = weights
+            name = weights.manifest.name
+            if name in found and type(found[name]) is not type(weights):
+                log.warning("%s has the name of %s, which is taken", manifest, found[name].folder)
+                continue
+            found[name] = weights
     return [found[name] for name in sorted(found)]
 
 
-def find_weights(name: str = DEFAULT_WEIGHTS) -> Weights:
-    """Weights by name, or from a folder that holds a manifest.
+def list_weights() -> list[Weights]:
+    """Those of `list_all_weights` that segment."""
+    return [weights for weights in list_all_weights() if isinstance(weights, Weights)]
+
+
+def list_classifier_weights() -> list[ClassifierWeights]:
+    """Those of `list_all_weights` that classify whole scans."""
+    return [weights for weights in list_all_weights() if isinstance(weights, ClassifierWeights)]
+
+
+def find_any_weights(name: str = DEFAULT_WEIGHTS) -> AnyWeights:
+    """Weights of either kind by name, or from a folder that holds a manifest.
 
     Raises: WeightsError where they are damaged, or are not here: then it lists what there is.
     """
+    return _open(name) or _not_here(name, [w.manifest.name for w in list_all_weights()])
+
+
+def find_weights(name: str = DEFAULT_WEIGHTS) -> Weights:
+    """Weights that segment, by name or folder.
+
+    Raises: WeightsError where they are damaged or a classifier's, or are not here.
+    """
+    found = _open(name) or _not_here(name, [w.manifest.name for w in list_weights()])
+    if isinstance(found, ClassifierWeights):
+        raise WeightsError(
+            f"weights {name!r} are a classifier's of whole scans: they find no lungs or lesions",
+            expected=", ".join(w.manifest.name for w in list_weights()) or "weights that segment",
+            remedy="Give them to --classifier instead",
+        )
+    return found
+
+
+def find_classifier_weights(name: str) -> ClassifierWeights:
+    """A classifier of whole scans, by name or folder.
+
+    Raises: WeightsError where it is damaged or segments, or is not here: then it lists what is.
+    """
+    found = _open(name) or _not_here(name, [w.manifest.name for w in list_classifier_weights()])
+    if isinstance(found, Weights):
+        raise WeightsError(
+            f"weights {name!r} segment {' and '.join(found.manifest.stages)}: they are no "
+            "classifier of whole scans",
+            expected=", ".join(w.manifest.name for w in list_classifier_weights())
+            or "weights made by `groundglass weights pack-classifier`",
+            remedy="Give them to --weights or --lesion-model instead",
+        )
+    return found
+
+
+def _open(name: str) -> AnyWeights | None:
     folder = Path(name)
     if (folder / MANIFEST_NAME).is_file():
-        return Weights(folder, WeightsManifest.read(folder))
+        return open_weights(folder)
     imported = user_folder() / name
     if (imported / MANIFEST_NAME).is_file():  # no other set takes the place of a damaged one
-        return Weights(imported, WeightsManifest.read(imported))
-    known = list_weights()
-    for weights in known:
-        if weights.manifest.name == name:
-            return weights
+        return open_weights(imported)
+    return next((w for w in list_all_weights() if w.manifest.name == name), None)
+
+
+def _not_here(name: str, known: list[str]) -> NoReturn:
     raise WeightsError(
         f"weights {name!r} are not here",
-        expected=", ".join(w.manifest.name for w in known) or "imported weights",
+        expected=", ".join(known) or "imported weights",
         remedy="Import them: groundglass weights import FILE.zip",
     )
-
-
-def import_weights(source: Path, *, replace: bool = False) -> Weights:
-    """Copy weights from an exported zip or a folder into the user's folder, checked first.
-
-    Raises: WeightsError where they are damaged, there already under that name, or cannot be
-    written.
-    """
-    root = user_folder()
-    partial = root / f".import.partial-{os.getpid()}"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        if source.is_dir():
-            _copy(source, partial)
-        else:
-            _unpack(source, partial)
-        weights = Weights(partial, WeightsManifest.read(partial))
-        weights.verify()
-        final = root / _safe_name(weights.manifest.name)
-        if final.exists() and not replace:
-            raise WeightsError(
-                f"weights {weights.manifest.name!r} are already imported at {final}",
-                remedy="Add --replace to put the new ones in their place",
-            )
-        _put_in_place(partial, final)
-    except OSError as error:
-        raise WeightsError(
-            f"weights cannot be written to {root} ({error.strerror or error})",
-            remedy="Check that it is a writable folder, or set GROUNDGLASS_WEIGHTS to another",
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return Weights(final, weights.manifest)
-
-
-def _put_in_place(partial: Path, final: Path) -> None:
-    """Rename, so that a kill leaves the old set or the new one."""
-    aside = final.with_name(f".{final.name}.old-{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
-    if final.exists():
-        final.rename(aside)
-    try:
-        partial.rename(final)
-    except OSError:
-        if aside.exists():
-            aside.rename(final)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def export_weights(weights: Weights, destination: Path) -> Path:
-    """Write weights with manifest, model card and licence as one zip; returns its path."""
-    weights.verify()
-    partial = destination.with_name(f".{destination.name}.partial-{os.getpid()}")
-    try:
-        with zipfile.ZipFile(partial, "w", strict_timestamps=False) as archive:
-            for path in sorted(weights.folder.iterdir()):
-                if path.is_file():
-                    archive.write(path, path.name)
-        partial.replace(destination)
-    except OSError as error:
-        raise WeightsError(f"weights cannot be written to {destination}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return destination
-
-
-def _safe_name(name: str) -> str:
-    if name.startswith(".") or not name or not all(c.isalnum() or c in "-_." for c in name):
-        raise WeightsError(f"weights name is {name!r}", expected="letters, digits, '-', '_', '.'")
-    return name
-
-
-def _copy(source: Path, destination: Path) -> None:
-    """Copy the plain files of a folder of weights."""
-    WeightsManifest.read(source)  # before anything is copied
-    for path in source.iterdir():
-        if path.is_file():
-            shutil.copyfile(path, destination / path.name)
-
-
-def _unpack(source: Path, destination: Path) -> None:
-    """Unpack plain files of a zip; no folders, no links, bounded size."""
-    try:
-        with zipfile.ZipFile(source) as archive:
-            members = archive.infolist()
-            if sum(member.file_size for member in members) > _LARGEST_IMPORT_BYTES:
-                raise WeightsError(f"{source} unpacks to more than 4 GiB", expected="weights")
-            for member in members:
-                if not _is_plain(member.filename):
-                    raise WeightsError(
-                        f"{source} holds {member.filename!r}", expected="plain files, no folders"
-                    )
-            for member in members:
-                (destination / member.filename).write_bytes(archive.read(member))
-    except (
-        OSError,
-        EOFError,
-        RuntimeError,  # encrypted
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise WeightsError(
-            f"{source} cannot be read as a zip: {error}",
-            expected="a zip that `groundglass weights export` wrote, or a folder",
-        ) from error
-
-
-def _is_plain(filename: str) -> bool:
-    name = PurePosixPath(filename).name
-    return name == filename and name != ".." and not set(name) & set("\\:")

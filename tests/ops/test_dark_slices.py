@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundglass.datasets.dark_slices import dark_slices
 from groundglass.intensity import Intensity
 from groundglass.io.read import read_scan
+from groundglass.ops.dark_slices import dark_slices
 
 HU, GRAY = Intensity("hu", "given", ""), Intensity("uint8", "given", "")
 

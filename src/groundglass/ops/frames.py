@@ -11,12 +11,12 @@ FRAME_SIZE = 256
 """Edge of a stored frame in pixels: the paper's slice size, and the recipe's `frame_size`."""
 
 
-def frame_of(volume: Volume) -> Frame:
+def frame_of(volume: Volume, size: int = FRAME_SIZE) -> Frame:
     """The frame of an axial scan's slices: aspect kept in mm where the spacing is real."""
     _, height, width = volume.shape
     _, row_mm, column_mm = volume.spacing_mm
     spacing = (row_mm, column_mm) if volume.spacing_is_real else (1.0, 1.0)
-    return Frame.fit((height, width), FRAME_SIZE, spacing)
+    return Frame.fit((height, width), size, spacing)
 
 
 def frame_images(array: np.ndarray, frame: Frame) -> np.ndarray:

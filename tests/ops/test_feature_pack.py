@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from groundglass.errors import InputError, SettingsError
-from groundglass.training.feature_pack import (
+from groundglass.ops.feature_pack import (
     RoundingError,
     RoundingMeter,
     pack_features,

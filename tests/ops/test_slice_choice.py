@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundglass.errors import SettingsError
-from groundglass.training.scan_features import choose_slices
+from groundglass.ops.slice_choice import choose_slices
 
 
 def lungs(depth: int, first: int, last: int) -> np.ndarray:
