@@ -36,7 +36,6 @@ app = typer.Typer(
     name="groundglass",
     help=f"Chest CT in, answer out: lungs, lesions, measurements and a report. {NOTICE}",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
