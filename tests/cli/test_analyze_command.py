@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from groundglass.cli import analyze_command
-from groundglass.cli.analyze_command import load_cascade
+from groundglass.cli.load_cascade import load_cascade
 from groundglass.cli.load_classifier import load_classifier
 from groundglass.findings import findings_schema
 from groundglass.outputs.result_folder import is_complete

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from groundglass.server.default_config import DEFAULT_CONFIG
 
 from .conftest import Groundglass
@@ -35,6 +37,22 @@ def test_without_settings_there_is_a_hint(groundglass: Groundglass) -> None:
     answer = groundglass("serve")
     assert answer.code == 2
     assert "--folder" in answer.err
+
+
+@pytest.mark.parametrize("command", [("serve",), ("serve", "retry", "1")], ids=" ".join)
+def test_without_its_extra_the_node_says_what_to_install(
+    groundglass: Groundglass,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    answer = groundglass(*command, "--folder", tmp_path / "node")
+    assert answer.code == 1
+    assert (
+        "'sqlalchemy', which is not installed. Run: pip install 'groundglass[serve]'" in answer.err
+    )
+    assert not (tmp_path / "node").exists()
 
 
 def test_a_node_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:

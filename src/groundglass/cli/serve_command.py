@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from groundglass.cli.serve_extra import need_serve_extra
+
 if TYPE_CHECKING:
     from groundglass.server.settings import ServeSettings
 
@@ -64,6 +66,7 @@ def _run(settings: ServeSettings, *, verbose: bool) -> None:
     import os
     import signal
 
+    need_serve_extra()
     from groundglass.server.fronts import deliver_of, fronts_of
     from groundglass.server.log import set_up_node_logging
     from groundglass.server.supervisor import Supervisor
