@@ -105,7 +105,7 @@ def test_other_intensities_are_not_compared_in_numbers(tmp_path: Path) -> None:
     made = scan(look=LungLook(60.0, 2.0))
     gray = replace(made.axial, intensity=Intensity("uint8", "given", ""))
     (reason,) = reasons_to_abstain(manifest(tmp_path), FAMILIAR, replace(made, axial=gray))
-    assert reason == "Intensities are in uint8; the classifier was trained on hu."
+    assert reason == "Intensities are 8-bit gray levels; the classifier was trained on HU."
 
 
 def test_without_physical_units(tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def _reasons(manifest: ClassifierManifest, familiar: Familiar, scan: ShownScan) 
         )
     if volume.intensity.domain not in known.domains:
         yield (
-            f"Intensities are in {volume.intensity.domain}; the classifier was trained on "
-            f"{' and '.join(known.domains)}."
+            f"Intensities are {_domain(volume.intensity.domain)}; the classifier was trained on "
+            f"{' and '.join(_domain(one) for one in known.domains)}."
         )
     yield from _outside("The number of slices shown to it is", len(scan.slices), known.slices)
     if volume.spacing_is_real:
@@ -75,6 +75,11 @@ def _reasons(manifest: ClassifierManifest, familiar: Familiar, scan: ShownScan) 
             f"distance from them is {distance:.2f}, the limit is {known.limit:.2f} "
             f"({known.limit_rule})."
         )
+
+
+def _domain(name: str) -> str:
+    """A domain as a reader knows it."""
+    return {"hu": "HU", "uint8": "8-bit gray levels"}.get(name, name)
 
 
 def _outside(what: str, value: float, span: Span, unit: str = "mm") -> Iterator[str]:
