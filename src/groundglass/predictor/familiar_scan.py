@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -83,13 +84,14 @@ def _domain(name: str) -> str:
 
 
 def _outside(what: str, value: float, span: Span, unit: str = "mm") -> Iterator[str]:
-    if isinstance(value, int):
-        unit = ""
+    low, high = span.low, span.high
+    if isinstance(value, int):  # a count, and so are its limits
+        low, high, unit = math.ceil(low), math.floor(high), ""
     rounding = 1e-6 * max(abs(span.low), abs(span.high))
     if not span.low - rounding <= value <= span.high + rounding:
         said = f"{value:.4g} {unit}".rstrip()
         yield (
             f"{what} {said}; the scans that the classifier learned from have "
-            f"{span.low:.4g} to {span.high:.4g} {unit}".rstrip()
+            f"{low:.4g} to {high:.4g} {unit}".rstrip()
             + ", margin included."
         )
