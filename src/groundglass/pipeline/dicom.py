@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from groundglass.errors import OutputError, SettingsError
+from groundglass.findings import Findings
 from groundglass.outputs.dicom.identity import KINDS, Algorithm, Identity, make_identity
 from groundglass.outputs.dicom.write import DEFAULT_KINDS, Making, write_objects
 from groundglass.outputs.report.inputs import ReportInputs
@@ -67,7 +68,16 @@ def write_dicom(
     files: list[str] = []
     notes = dict(plan.notes)
     if plan.identity is not None:
-        making = Making(inputs, plan.identity)
+        making = Making(inputs, _with_classifier(plan.identity, inputs.findings))
         files = write_objects(folder / DICOM_FOLDER, plan.kinds, making, stage=watch.stage)
         notes |= making.notes
     return {"files": [f"{DICOM_FOLDER}/{name}" for name in files], "left_out": notes}
+
+
+def _with_classifier(identity: Identity, findings: Findings) -> Identity:
+    """The same identity that names the classifier too, which says who it is with its answer."""
+    learned = findings.routes.learned
+    if learned is None:
+        return identity
+    named = {**identity.algorithms, "classifier": Algorithm(learned.name, learned.version)}
+    return replace(identity, algorithms=named)
