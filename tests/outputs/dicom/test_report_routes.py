@@ -71,7 +71,7 @@ def test_a_learned_answer_has_code_chances_and_notice(one: Made) -> None:
         "Probability of severe by classifier": 0.2,
     }
     said = texts(group)
-    assert ["made", "3"] == said[1:3]
+    assert said[1:3] == ["made", "3"]
     assert any(
         text.startswith("Research use only. The learned head says mild: findings 0.90")
         for text in said
@@ -118,7 +118,7 @@ def test_a_class_that_was_changed_on_disk_is_found(one: Made, tmp_path: Path) ->
     ]
     item.ConceptCodeSequence[0].CodeValue = "24484000"
     dataset.save_as(path)
-    with pytest.raises(OutputError, match="has the evaluations .*24484000.*expected .*255604002"):
+    with pytest.raises(OutputError, match=r"has the evaluations .*24484000.*expected .*255604002"):
         check_report(path, findings)
 
 

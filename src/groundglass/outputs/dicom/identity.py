@@ -48,9 +48,9 @@ class Identity:
 
     `inherited`: patient, study and frame of reference of the scan, as `inherited.py` lists them.
     `series_uid`, `class_uid`, `frames`: the source series, the SOP class of its images, and the
-    frames behind the volume's planes. `algorithms`: by what they did ('lungs', 'lesions', 'classifier').
-    `created`: content date and time of all objects. `key`: all new UIDs follow from it, so that
-    two objects of a run can name each other before either is written.
+    frames behind the volume's planes. `algorithms`: by what they did ('lungs', 'lesions' and, with
+    one, 'classifier'). `created`: content date and time of all objects. `key`: all new UIDs follow
+    from it, so that two objects of a run can name each other before either is written.
     """
 
     inherited: Dataset = field(repr=False)  # a name in a log is one too many

@@ -1,7 +1,8 @@
 """The measurements as a DICOM Structured Report (TID 1500) that refers to segments and images.
 
-A group for each lung and for the lesions, on their segments, one for both lungs with grade, score
-and class, and one for a classifier where there was one. Where the segmentation has no lesion, the group of lesions says 0 ml and refers to none.
+A group for each lung and for the lesions, on their segments; one for both lungs with grade, score
+and class; and one for a classifier where there was one. Where the segmentation has no lesion, the
+group of lesions says 0 ml and refers to none.
 """
 
 from __future__ import annotations
