@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from groundglass.predictor.stopwatch import Stopwatch
 from groundglass.volume import Volume
 
 log = logging.getLogger(__name__)
+_NO_TIME = datetime.datetime(1900, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,17 @@ class DicomPlan:
     notes: dict[str, str] = field(default_factory=dict)
 
 
-def plan_dicom(asked: tuple[str, ...] | None, volume: Volume, cascade: Cascade) -> DicomPlan:
+def plan_dicom(
+    asked: tuple[str, ...] | None,
+    volume: Volume,
+    cascade: Cascade,
+    *,
+    hides_time: bool = False,
+) -> DicomPlan:
     """What to write for this scan. `asked` is None where the user left it to us.
 
-    Then a DICOM scan gets the default kinds, unless its headers lack what ties an object to it:
+    `hides_time`: the objects say nothing of when they were made. Where it is left to us, a
+    DICOM scan gets the default kinds, unless its headers lack what ties an object to it:
     that is noted, and the analysis goes on. What the user asks for must be possible.
     Raises: SettingsError for an unknown kind; OutputError where objects are asked for and the scan
     is no DICOM or cannot be referred to.
@@ -50,7 +59,8 @@ def plan_dicom(asked: tuple[str, ...] | None, volume: Volume, cascade: Cascade) 
         for role, weights in cascade.weights.items()
     }
     try:
-        return DicomPlan(kinds, make_identity(volume, algorithms))
+        created = _study_time(volume) if hides_time else None
+        return DicomPlan(kinds, make_identity(volume, algorithms, created=created))
     except OutputError as error:
         if asked is not None:
             raise
@@ -81,3 +91,17 @@ def _with_classifier(identity: Identity, findings: Findings) -> Identity:
         return identity
     named = {**identity.algorithms, "classifier": Algorithm(learned.name, learned.version)}
     return replace(identity, algorithms=named)
+
+
+def _study_time(volume: Volume) -> datetime.datetime:
+    """Date and time of the study as its cleaned header has them, else those that say nothing.
+
+    A scan is often analyzed on the day it was made, so the run's own date would give the study's
+    away; one moved like the study's would give the move away, as files keep their true date.
+    """
+    header = volume.source.header.get("dataset") or {}
+    text = f"{header.get('StudyDate') or ''} {str(header.get('StudyTime') or '')[:6]:0<6}"
+    try:
+        return datetime.datetime.strptime(text, "%Y%m%d %H%M%S")
+    except ValueError:
+        return _NO_TIME
