@@ -39,7 +39,7 @@ class _Job:
     days: int
 
 
-def patient_pseudonym(key: SecretKey, patient: str) -> str:
+def _patient_pseudonym(key: SecretKey, patient: str) -> str:
     """The name and id that stand for a patient (`identity.patient_of`)."""
     return f"P-{key.pseudonym('patient', patient)}"
 
@@ -57,7 +57,7 @@ def deidentify_dataset(dataset: Dataset, key: SecretKey, profile: Profile) -> in
     days = key.shift_days(patient)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd values in what is to be removed
-        pseudonym = patient_pseudonym(key, patient)
+        pseudonym = _patient_pseudonym(key, patient)
         _clean(dataset, _Job(key, profile, pseudonym, days))
         _name(dataset, pseudonym)
         changed = redact(dataset, traces) if traces else 0

@@ -22,6 +22,7 @@ from groundglass.findings import Findings
 from groundglass.outputs.dicom.identity import plain
 from groundglass.outputs.dicom.report_numbers import MOSMED, WHOLE, grade_code, report_numbers
 from groundglass.outputs.dicom.report_routes import (
+    CONCLUSION,
     LEARNED_CLASS,
     MEASURED_CLASS,
     conclusion,
@@ -108,7 +109,7 @@ def check_report(path: Path, findings: Findings) -> None:
     }
     if codes != evaluated:
         differ(path, f"has the evaluations {codes}", str(evaluated))
-    said = [str(item.TextValue) for item in dataset.ContentSequence if _code(item) == "121077"]
+    said = [str(item.TextValue) for item in dataset.ContentSequence if _code(item) == CONCLUSION[0]]
     if said != [plain(conclusion(findings))]:
         differ(path, f"concludes {said}", conclusion(findings))
 

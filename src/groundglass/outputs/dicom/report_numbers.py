@@ -19,8 +19,8 @@ MOSMED_DEFINITION: Coded = ("MOSMED-DEF", SCHEME, "Definition of the MosMed grad
 ZONAL_SCORE: Coded = ("ZONAL-SCORE", SCHEME, "Zonal CT severity score")
 ZONAL_MAXIMUM: Coded = ("ZONAL-SCORE-MAX", SCHEME, "Highest possible zonal score")
 ZONAL_DEFINITION: Coded = ("ZONAL-DEF", SCHEME, "Definition of the zonal score")
-CHANCE_OF_FINDINGS: Coded = ("LEARNED-FINDINGS", SCHEME, "Probability of findings by classifier")
-CHANCE_OF_SEVERE: Coded = ("LEARNED-SEVERE", SCHEME, "Probability of severe by classifier")
+_CHANCE_OF_FINDINGS: Coded = ("LEARNED-FINDINGS", SCHEME, "Probability of findings by classifier")
+_CHANCE_OF_SEVERE: Coded = ("LEARNED-SEVERE", SCHEME, "Probability of severe by classifier")
 
 MILLILITER: Coded = ("ml", "UCUM", "milliliter")
 PERCENT: Coded = ("%", "UCUM", "percent")
@@ -55,8 +55,8 @@ def report_numbers(findings: Findings) -> tuple[Number, ...]:
         (WHOLE, INVOLVEMENT, PERCENT, lesions.involvement_percent),
         (WHOLE, ZONAL_SCORE, POINTS, score.value),
         (WHOLE, ZONAL_MAXIMUM, POINTS, score.maximum if score.value is not None else None),
-        (LEARNED, CHANCE_OF_FINDINGS, SHARE, findings_chance),
-        (LEARNED, CHANCE_OF_SEVERE, SHARE, severe_chance),
+        (LEARNED, _CHANCE_OF_FINDINGS, SHARE, findings_chance),
+        (LEARNED, _CHANCE_OF_SEVERE, SHARE, severe_chance),
     )
     return tuple(
         Number(group, code, unit, value) for group, code, unit, value in rows if value is not None

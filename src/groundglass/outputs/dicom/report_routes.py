@@ -14,14 +14,15 @@ from groundglass.outputs.dicom.identity import RESEARCH_USE, Algorithm
 from groundglass.outputs.dicom.report_numbers import LEARNED, SCHEME, WHOLE, has_usable_head
 from groundglass.outputs.dicom.segments import Coded
 
+CONCLUSION: Coded = ("121077", "DCM", "Conclusion")
 MEASURED_CLASS: Coded = ("MEASURED-CLASS", SCHEME, "Class by measured lesion share")
-MEASURED_TEXT: Coded = ("MEASURED-TEXT", SCHEME, "What the measured share says")
-MEASURED_DEFINITION: Coded = ("MEASURED-DEF", SCHEME, "Definition of the class by measured share")
+_MEASURED_TEXT: Coded = ("MEASURED-TEXT", SCHEME, "What the measured share says")
+_MEASURED_DEFINITION: Coded = ("MEASURED-DEF", SCHEME, "Definition of the class by measured share")
 LEARNED_CLASS: Coded = ("LEARNED-CLASS", SCHEME, "Class by learned classifier")
-LEARNED_TEXT: Coded = ("LEARNED-TEXT", SCHEME, "What the learned classifier says")
-LEARNED_DEFINITION: Coded = ("LEARNED-DEF", SCHEME, "Definition of the class by classifier")
-AGREEMENT: Coded = ("AGREEMENT", SCHEME, "Whether both routes agree")
-CLASS_CODES: dict[str, Coded] = {
+_LEARNED_TEXT: Coded = ("LEARNED-TEXT", SCHEME, "What the learned classifier says")
+_LEARNED_DEFINITION: Coded = ("LEARNED-DEF", SCHEME, "Definition of the class by classifier")
+_AGREEMENT: Coded = ("_AGREEMENT", SCHEME, "Whether both routes agree")
+_CLASS_CODES: dict[str, Coded] = {
     "normal": ("17621005", "SCT", "Normal"),
     "mild": ("255604002", "SCT", "Mild"),
     "severe": ("24484000", "SCT", "Severe"),
@@ -52,8 +53,8 @@ def route_contents(findings: Findings) -> tuple[RouteContent, ...]:
         RouteContent(
             WHOLE,
             MEASURED_CLASS,
-            None if measured.answer is None else CLASS_CODES[measured.answer],
-            ((MEASURED_TEXT, words), (MEASURED_DEFINITION, measured.definition)),
+            None if measured.answer is None else _CLASS_CODES[measured.answer],
+            ((_MEASURED_TEXT, words), (_MEASURED_DEFINITION, measured.definition)),
         )
     ]
     if learned is not None:
@@ -61,11 +62,11 @@ def route_contents(findings: Findings) -> tuple[RouteContent, ...]:
             RouteContent(
                 LEARNED,
                 LEARNED_CLASS,
-                CLASS_CODES[str(learned.answer)] if has_usable_head(findings) else None,
+                _CLASS_CODES[str(learned.answer)] if has_usable_head(findings) else None,
                 (
-                    (LEARNED_TEXT, f"{RESEARCH_USE}. {learned.statement}"),
-                    (LEARNED_DEFINITION, learned.definition),
-                    (AGREEMENT, routes.agreement.statement),
+                    (_LEARNED_TEXT, f"{RESEARCH_USE}. {learned.statement}"),
+                    (_LEARNED_DEFINITION, learned.definition),
+                    (_AGREEMENT, routes.agreement.statement),
                 ),
                 Algorithm(learned.name, learned.version),
             )

@@ -25,7 +25,12 @@ from groundglass.outputs.dicom.report_numbers import (
     grade_code,
     report_numbers,
 )
-from groundglass.outputs.dicom.report_routes import RouteContent, conclusion, route_contents
+from groundglass.outputs.dicom.report_routes import (
+    CONCLUSION,
+    RouteContent,
+    conclusion,
+    route_contents,
+)
 from groundglass.outputs.dicom.segmentation import SEGMENTATION_STORAGE, coded
 from groundglass.outputs.dicom.segments import ANATOMICAL, LUNG_CODE, SEGMENTS, Coded, Segment
 from groundglass.outputs.dicom.sources import image_item
@@ -33,9 +38,7 @@ from groundglass.outputs.dicom.sources import image_item
 if TYPE_CHECKING:
     from highdicom.sr import Measurement, MeasurementReport
 
-COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
-CONCLUSION: Coded = ("121077", "DCM", "Conclusion")
-COMMENT: Coded = ("121106", "DCM", "Comment")
+_COMMENT: Coded = ("121106", "DCM", "Comment")
 _PROCEDURE: Coded = ("77477000", "SCT", "Computed Tomography")
 _DEVICE: Coded = ("121007", "DCM", "Device")
 
@@ -100,8 +103,8 @@ def _content(
         procedure_reported=coded(_PROCEDURE),
         imaging_measurements=groups,
     )
-    texts = [(CONCLUSION, conclusion(findings)), (COMMENT, findings.intended_use)]
-    texts += [(COMMENT, warning) for warning in findings.warnings]
+    texts = [(CONCLUSION, conclusion(findings)), (_COMMENT, findings.intended_use)]
+    texts += [(_COMMENT, warning) for warning in findings.warnings]
     report[0].ContentSequence.extend(_text(code, text) for code, text in texts)
     return report
 
