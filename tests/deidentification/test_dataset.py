@@ -208,6 +208,20 @@ def test_patients_with_the_same_number_of_other_hospitals_stay_two(tmp_path: Pat
     assert patient_of(one) != patient_of(two)
 
 
+@pytest.mark.parametrize("keyword", ["PatientID", "PatientName", "PatientBirthDate", "PatientSex"])
+def test_what_the_scan_lacked_does_not_keep_it_from_being_whole(
+    tmp_path: Path, profile: str, keyword: str
+) -> None:
+    given = patient_slice()
+    delattr(given, keyword)
+    dataset = stored(tmp_path, given)
+    deidentify_dataset(dataset, KEY, PROFILES[profile])
+    assert str(dataset.PatientName) == dataset.PatientID
+    assert dataset.PatientID.startswith("P-")
+    assert dataset.PatientBirthDate == ""
+    assert "PatientSex" in dataset
+
+
 def test_nested_text_and_empty_sequences(tmp_path: Path) -> None:
     given = patient_slice()
     given.ReferencedImageSequence = Sequence([])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import json
 import shutil
 from dataclasses import replace
@@ -57,6 +58,7 @@ def test_dicom(study: Path, tmp_path: Path, rule_cascade: Cascade, options: Anal
         made = pydicom.dcmread(tmp_path / "out" / "dicom" / f"{name}.dcm")
         assert made.PatientIdentityRemoved == "YES"
         assert made.PatientID.startswith("P-")
+    assert dates_in(tmp_path / "out" / "dicom") <= {"", "19000101", study_date(study, options)}
     name = scan_pseudonym(KEY, "Zorngiebel_Adalberta")
     findings = json.loads((tmp_path / "out" / "findings.json").read_text())
     uid = pydicom.dcmread(next(study.glob("*.dcm"))).SeriesInstanceUID
@@ -71,6 +73,45 @@ def test_dicom(study: Path, tmp_path: Path, rule_cascade: Cascade, options: Anal
     assert "De-identification" in report
     assert profile in report
     assert "chin" in report
+
+
+def dates_in(folder: Path) -> set[str]:
+    """Every date in the DICOM objects of a folder, at any depth."""
+    found = set()
+    for path in folder.glob("*.dcm"):
+        for element in pydicom.dcmread(path).iterall():
+            if element.VR in ("DA", "DT"):
+                found.add(str(element.value or "")[:8])
+    return found
+
+
+def study_date(study: Path, options: AnalyzeOptions) -> str:
+    """As the profile gives it: moved, or none."""
+    how = options.deidentification
+    assert how is not None
+    header = deidentified(read_scan(study), how).source.header["dataset"]
+    assert bool(header.StudyDate) == how.profile.shift_dates
+    return str(header.StudyDate)
+
+
+def test_pages_name_neither_patient_nor_date(
+    study: Path, tmp_path: Path, rule_cascade: Cascade, options: AnalyzeOptions
+) -> None:
+    """Their text is packed and by glyph numbers, so that a search in bytes finds nothing."""
+    pdfium = pytest.importorskip("pypdfium2", reason="text of a PDF is read by pypdfium2")
+    said = {}
+    for name, how in (("clean", options), ("given", AnalyzeOptions(pdf=True))):
+        analyze_scan(study, tmp_path / name, rule_cascade, options=replace(how, dicom=("pdf",)))
+        made = pydicom.dcmread(tmp_path / name / "dicom" / "report.dcm")
+        for source in (made.EncapsulatedDocument, tmp_path / name / "report.pdf"):
+            document = pdfium.PdfDocument(source)
+            pages = [page.get_textpage().get_text_range() for page in document]
+            texts = (*document.get_metadata_dict().values(), *pages)
+            said[name] = said.get(name, "") + "\n".join(texts)
+            document.close()
+    assert [secret for secret in OLD if secret in said["clean"]] == []
+    assert "Adalberta" in said["given"]  # or the line above proves nothing
+    assert datetime.date.today().isoformat() not in said["clean"]
 
 
 def test_without_it_the_names_are_there(study: Path, tmp_path: Path, rule_cascade: Cascade) -> None:

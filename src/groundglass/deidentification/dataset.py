@@ -39,7 +39,7 @@ class _Job:
     days: int
 
 
-def patient_pseudonym(key: SecretKey, patient: str) -> str:
+def _patient_pseudonym(key: SecretKey, patient: str) -> str:
     """The name and id that stand for a patient (`identity.patient_of`)."""
     return f"P-{key.pseudonym('patient', patient)}"
 
@@ -57,7 +57,9 @@ def deidentify_dataset(dataset: Dataset, key: SecretKey, profile: Profile) -> in
     days = key.shift_days(patient)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd values in what is to be removed
-        _clean(dataset, _Job(key, profile, patient_pseudonym(key, patient), days))
+        pseudonym = _patient_pseudonym(key, patient)
+        _clean(dataset, _Job(key, profile, pseudonym, days))
+        _name(dataset, pseudonym)
         changed = redact(dataset, traces) if traces else 0
         _mark(dataset, profile)
         _new_meta(dataset)
@@ -141,6 +143,14 @@ def _listed(value: object) -> list[object]:
 def _mapped(uids: list[str], key: SecretKey) -> list[str]:
     """New UIDs; those that DICOM itself gives a meaning stay."""
     return [uid if uid.startswith(_STANDARD_UIDS) else key.uid(uid) for uid in uids if uid]
+
+
+def _name(dataset: Dataset, pseudonym: str) -> None:
+    """The pseudonym also where the scan had no id or name, and what else each image must have."""
+    dataset.PatientID = dataset.PatientName = pseudonym
+    for keyword in ("PatientBirthDate", "PatientSex"):
+        if keyword not in dataset:
+            setattr(dataset, keyword, "")
 
 
 def _mark(dataset: Dataset, profile: Profile) -> None:

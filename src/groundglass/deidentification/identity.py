@@ -90,10 +90,10 @@ def _texts(dataset: Dataset, keywords: tuple[str, ...]) -> Iterator[str]:
     for keyword in keywords:
         tag = tag_for_keyword(keyword)
         if tag is not None and tag in dataset:
-            yield raw_text(dataset.get_item(tag).value)
+            yield _raw_text(dataset.get_item(tag).value)
 
 
-def raw_text(value: object) -> str:
+def _raw_text(value: object) -> str:
     """A stored value as text, one letter a byte; made-up headers hold values instead of bytes."""
     if isinstance(value, bytes):
         return value.decode("latin-1").strip("\0 ")
@@ -111,7 +111,7 @@ def redact(dataset: Dataset, pattern: re.Pattern[str]) -> int:
         if vr == "SQ":
             changed += sum(redact(part, pattern) for part in dataset[tag].value)
         elif vr in _SEARCHED and tag.group not in _NOT_SEARCHED and tag != _CHARACTER_SET:
-            text = raw_text(item.value)
+            text = _raw_text(item.value)
             if pattern.search(text):
                 _put(dataset, tag, vr, pattern.sub(DUMMY_TEXT, text))
                 changed += 1

@@ -73,12 +73,12 @@ def deidentified(volume: Volume, how: Deidentification, *, scan_id: str | None =
             choice=_without_uids(source.choice, key),
             slice_uids=tuple(_frame_uid(uid, key) for uid in source.slice_uids),
             findings=tuple(_finding(finding, key) for finding in source.findings),
-            header=clean_header(source, key, profile),
+            header=_clean_header(source, key, profile),
         ),
     )
 
 
-def clean_header(source: Source, key: SecretKey, profile: Profile) -> dict[str, Any]:
+def _clean_header(source: Source, key: SecretKey, profile: Profile) -> dict[str, Any]:
     """`Source.header` by an allow list: what is not known here is dropped."""
     header = source.header
     out: dict[str, Any] = {name: header[name] for name in _GRID if name in header}

@@ -16,7 +16,7 @@ from groundglass.io.limits import LIMITS
 from groundglass.io.phantom_mark import HEADER_NOTE, is_phantom_header
 from groundglass.io.volume_checks import check_nifti
 
-NIFTI_TEXTS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
+_NIFTI_TEXTS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
 NRRD_KEPT = (
     "type",
     "dimension",
@@ -71,7 +71,7 @@ def clean_volume_file(path: Path, target: Path, kind: str) -> None:
 def clean_nifti_header(header: Any) -> None:
     """Empty the texts of a nibabel header in place; that it is a phantom, no patient, stays."""
     is_phantom = is_phantom_header({"nifti_header": header})
-    for name in NIFTI_TEXTS:
+    for name in _NIFTI_TEXTS:
         if name in header:  # NIfTI-2 has fewer
             header[name] = b""
     if is_phantom:

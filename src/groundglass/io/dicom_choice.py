@@ -17,7 +17,7 @@ from groundglass.geometry import slice_distance_mm
 from groundglass.io.dicom_geometry import slice_normal
 from groundglass.io.dicom_stacks import Stack
 
-THIN_MM = 3.05
+_THIN_MM = 3.05
 _SOFT = re.compile(r"STANDARD|SOFT|STND|^FC0|^FC1|^[ABC]$|BODY", re.I)
 _SHARP = re.compile(r"LUNG|BONE|EDGE|DETAIL|SHARP|^FC[3-9]|^[DEL]$|^Y", re.I)
 _SIEMENS = re.compile(r"^[A-Z]{1,2}(\d\d)", re.I)
@@ -122,7 +122,7 @@ def _check_gaps(stack: Stack, name: str, allow_gaps: bool) -> None:
         )
 
 
-def coverage_mm(stack: Stack) -> float:
+def _coverage_mm(stack: Stack) -> float:
     """Length of the body the stack covers, along the slice normal."""
     if stack.grid is None:
         return 0.0
@@ -140,9 +140,9 @@ def _traits(stack: Stack, longest_mm: float) -> list[tuple[str, bool]]:
         ("axial", bool(abs(normal[2]) > 0.7)),
         ("original, not reformatted", not _DERIVED.intersection(frame.image_type)),
         ("not of another body part", not elsewhere),
-        ("of the longest coverage", coverage_mm(stack) >= 0.8 * longest_mm),
+        ("of the longest coverage", _coverage_mm(stack) >= 0.8 * longest_mm),
         ("without gaps", not stack.gaps),
-        ("of thin slices", step_mm <= THIN_MM),
+        ("of thin slices", step_mm <= _THIN_MM),
         ("without a sharp kernel", kernel_kind(frame.kernel) != "sharp"),
         ("of a soft kernel", kernel_kind(frame.kernel) == "soft"),
     ]
@@ -150,7 +150,7 @@ def _traits(stack: Stack, longest_mm: float) -> list[tuple[str, bool]]:
 
 def _rank(stacks: Sequence[Stack]) -> Callable[[Stack], tuple[object, ...]]:
     """Sort key among `stacks`: smallest is best."""
-    longest_mm = max(coverage_mm(stack) for stack in stacks)
+    longest_mm = max(_coverage_mm(stack) for stack in stacks)
 
     def key(stack: Stack) -> tuple[object, ...]:
         held = [not holds for _, holds in _traits(stack, longest_mm)]
@@ -162,7 +162,7 @@ def _rank(stacks: Sequence[Stack]) -> Callable[[Stack], tuple[object, ...]]:
 def _reason(best: Stack, fit: Sequence[Stack], total: int) -> str:
     if len(fit) == 1:
         return "the only series" if total == 1 else f"the only one of {total} series that fits"
-    longest_mm = max(coverage_mm(stack) for stack in fit)
+    longest_mm = max(_coverage_mm(stack) for stack in fit)
     second = sorted(fit, key=_rank(fit))[1]
     pairs = zip(_traits(best, longest_mm), _traits(second, longest_mm), strict=True)
     told = next((name for (name, holds), (_, other) in pairs if holds and not other), "")

@@ -77,7 +77,7 @@ def build_stacks(frames: Sequence[Frame]) -> list[Stack]:
     return out
 
 
-def is_localizer(frame: Frame) -> bool:
+def _is_localizer(frame: Frame) -> bool:
     return any(word in ("LOCALIZER", "SCOUT", "TOPOGRAM") for word in frame.image_type)
 
 
@@ -97,7 +97,7 @@ def _groups(frames: list[Frame]) -> list[list[Frame]]:
 def _alike(one: Frame, two: Frame) -> bool:
     if (one.rows, one.columns, one.modality) != (two.rows, two.columns, two.modality):
         return False
-    if is_localizer(one) != is_localizer(two) or (one.position is None) != (two.position is None):
+    if _is_localizer(one) != _is_localizer(two) or (one.position is None) != (two.position is None):
         return False
     if one.encoding.samples != two.encoding.samples:
         return False
@@ -115,10 +115,10 @@ def _near(one: Sequence[float] | None, two: Sequence[float] | None, tolerance: f
 def _with_strays(stack: Stack, total: int, groups: list[list[Frame]]) -> Stack:
     """Say on every stack of a mixed series that it holds other planes, or a scout."""
     others = [group for group in groups if not _alike(group[0], stack.frames[0])]
-    if not others or is_localizer(stack.frames[0]):
+    if not others or _is_localizer(stack.frames[0]):
         return stack
     findings = list(stack.findings)
-    scouts = sum(len(group) for group in others if is_localizer(group[0]))
+    scouts = sum(len(group) for group in others if _is_localizer(group[0]))
     strays = sum(len(group) for group in others) - scouts
     if scouts:
         text = f"{scouts} scout images of the same series left out"
@@ -257,7 +257,7 @@ def _unwanted(frame: Frame) -> tuple[str, ...]:
     reasons = []
     if frame.modality != "CT":
         reasons.append(f"modality is {frame.modality or 'not given'}, not CT")
-    if is_localizer(frame):
+    if _is_localizer(frame):
         reasons.append("it is a scout (localizer)")
     return tuple(reasons)
 

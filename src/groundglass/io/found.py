@@ -17,8 +17,8 @@ from groundglass.io.dicom_file import looks_like_dicom
 NIFTI = (".nii", ".nii.gz")
 NRRD = (".nrrd", ".nhdr")
 METAIMAGE = (".mha", ".mhd")
-PICTURES = (".png", ".jpg", ".jpeg")
-_SUFFIXES = (*NIFTI, *NRRD, *METAIMAGE, *PICTURES, ".zip", ".dcm", ".dicom", ".ima")
+_PICTURES = (".png", ".jpg", ".jpeg")
+_SUFFIXES = (*NIFTI, *NRRD, *METAIMAGE, *_PICTURES, ".zip", ".dcm", ".dicom", ".ima")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def kind_of_name(path: Path) -> str:
         ("nifti", NIFTI),
         ("nrrd", NRRD),
         ("metaimage", METAIMAGE),
-        ("pictures", PICTURES),
+        ("pictures", _PICTURES),
     ):
         if name.endswith(suffixes):
             return kind

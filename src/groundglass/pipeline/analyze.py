@@ -106,7 +106,9 @@ def analyze_scan(
                 volume = replace(volume, spacing_is_real=False)
             if options.deidentification is not None:
                 volume = deidentified(volume, options.deidentification, scan_id=scan_id)
-            plan = plan_dicom(options.dicom, volume, cascade)
+            plan = plan_dicom(
+                options.dicom, volume, cascade, hides_time=options.deidentification is not None
+            )
         segmentation = cascade.segment(volume, watch)
         with watch.stage("measure"):
             chance = _lesion_probability(segmentation, cascade)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from groundglass.errors import OutputError, SettingsError
+from groundglass.findings import Findings
 from groundglass.outputs.dicom.identity import KINDS, Algorithm, Identity, make_identity
 from groundglass.outputs.dicom.write import DEFAULT_KINDS, Making, write_objects
 from groundglass.outputs.report.inputs import ReportInputs
@@ -17,6 +19,7 @@ from groundglass.predictor.stopwatch import Stopwatch
 from groundglass.volume import Volume
 
 log = logging.getLogger(__name__)
+_NO_TIME = datetime.datetime(1900, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,17 @@ class DicomPlan:
     notes: dict[str, str] = field(default_factory=dict)
 
 
-def plan_dicom(asked: tuple[str, ...] | None, volume: Volume, cascade: Cascade) -> DicomPlan:
+def plan_dicom(
+    asked: tuple[str, ...] | None,
+    volume: Volume,
+    cascade: Cascade,
+    *,
+    hides_time: bool = False,
+) -> DicomPlan:
     """What to write for this scan. `asked` is None where the user left it to us.
 
-    Then a DICOM scan gets the default kinds, unless its headers lack what ties an object to it:
+    `hides_time`: the objects say nothing of when they were made. Where it is left to us, a
+    DICOM scan gets the default kinds, unless its headers lack what ties an object to it:
     that is noted, and the analysis goes on. What the user asks for must be possible.
     Raises: SettingsError for an unknown kind; OutputError where objects are asked for and the scan
     is no DICOM or cannot be referred to.
@@ -49,7 +59,8 @@ def plan_dicom(asked: tuple[str, ...] | None, volume: Volume, cascade: Cascade) 
         for role, weights in cascade.weights.items()
     }
     try:
-        return DicomPlan(kinds, make_identity(volume, algorithms))
+        created = _study_time(volume) if hides_time else None
+        return DicomPlan(kinds, make_identity(volume, algorithms, created=created))
     except OutputError as error:
         if asked is not None:
             raise
@@ -67,7 +78,30 @@ def write_dicom(
     files: list[str] = []
     notes = dict(plan.notes)
     if plan.identity is not None:
-        making = Making(inputs, plan.identity)
+        making = Making(inputs, _with_classifier(plan.identity, inputs.findings))
         files = write_objects(folder / DICOM_FOLDER, plan.kinds, making, stage=watch.stage)
         notes |= making.notes
     return {"files": [f"{DICOM_FOLDER}/{name}" for name in files], "left_out": notes}
+
+
+def _with_classifier(identity: Identity, findings: Findings) -> Identity:
+    """The same identity that names the classifier too, which says who it is with its answer."""
+    learned = findings.routes.learned
+    if learned is None:
+        return identity
+    named = {**identity.algorithms, "classifier": Algorithm(learned.name, learned.version)}
+    return replace(identity, algorithms=named)
+
+
+def _study_time(volume: Volume) -> datetime.datetime:
+    """Date and time of the study as its cleaned header has them, else those that say nothing.
+
+    A scan is often analyzed on the day it was made, so the run's own date would give the study's
+    away; one moved like the study's would give the move away, as files keep their true date.
+    """
+    header = volume.source.header.get("dataset") or {}
+    text = f"{header.get('StudyDate') or ''} {str(header.get('StudyTime') or '')[:6]:0<6}"
+    try:
+        return datetime.datetime.strptime(text, "%Y%m%d %H%M%S")
+    except ValueError:
+        return _NO_TIME

@@ -172,7 +172,7 @@ def set_conclusion(report: Dataset) -> None:
     [
         (set_number, "says 1.0 for right_lung 118565006"),
         (drop_number, r"other numbers than the findings: \[\('right_lung', '118565006'\)\]"),
-        (set_grade, r"has the grade \['MOSMED-CT-4'\]"),
+        (set_grade, r"has the evaluations \{.*'MOSMED'\): 'MOSMED-CT-4'\}"),
         (set_conclusion, r"concludes \['All is well'\]"),
     ],
 )

@@ -17,11 +17,15 @@ import numpy as np
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
+from groundglass.measurement.learned_route import with_learned
 from groundglass.outputs.dicom.report_numbers import report_numbers
+from groundglass.outputs.dicom.report_sr import make_report
+from groundglass.outputs.dicom.save import save_dicom
 from groundglass.outputs.dicom.segments import SEGMENTS
 
 from ...io.dicom_builder import AXIAL, chest, grid, write_enhanced, write_series
-from .made_objects import Made, made
+from ...made_classification import made_classification
+from .made_objects import Made, made, made_axial
 
 AFFINES = {
     "descending": AXIAL @ np.diag([-1.0, 1, 1, 1]),
@@ -116,27 +120,47 @@ def test_dcmqi_reads_the_masks_where_they_are(
         np.testing.assert_array_equal(back, wanted)
 
 
+@pytest.mark.parametrize("kind", ["answers", "abstains"])
+def test_others_read_what_a_classifier_says(tmp_path: Path, kind: str) -> None:
+    """With numbers, and where the group of the classifier has words alone."""
+    one = made_axial(tmp_path / "scan")
+    reasons = () if kind == "answers" else ("The scan is unlike any it has seen.",)
+    findings = with_learned(one.findings, made_classification(abstained=reasons))
+    report = make_report(findings, identity=one.identity, segmentation=one.segmentation())
+    save_dicom(report, tmp_path / "sr.dcm")
+    done = run(tool("dciodvfy"), tmp_path / "sr.dcm")
+    assert done.returncode == 0
+    assert not [line for line in done.stderr.splitlines() if line.startswith("Error")]
+    assert dcmqi_numbers(tmp_path) == {
+        (n.group, n.code[0]): (n.value, n.unit[0]) for n in report_numbers(findings)
+    }
+
+
 def slices_of(values: np.ndarray, wanted: np.ndarray) -> slice:
     """The slices that dcmqi's box spans: from the first to the last frame of any segment."""
     last = wanted.shape[0]
     return slice(last - values.shape[2], last)
 
 
-def test_dcmqi_reads_the_numbers(written: tuple[str, Made, Path], tmp_path: Path) -> None:
-    _, one, folder = written
+def dcmqi_numbers(folder: Path) -> dict[tuple[str, str], tuple[float, str]]:
+    """Numbers with units that dcmqi reads from `folder`/sr.dcm, by group and code."""
     reader = tool("tid1500reader", str(Path(sys.executable).parent))
-    out = tmp_path / "measurements.json"
+    out = folder / "measurements.json"
     done = run(reader, "--inputDICOM", folder / "sr.dcm", "--outputMetadata", out)
     assert done.returncode == 0, done.stderr
-    found = {
+    return {
         (group["TrackingIdentifier"], item["quantity"]["CodeValue"]): (
             float(item["value"]),
             item["units"]["CodeValue"],
         )
         for group in json.loads(out.read_text())["Measurements"]
-        for item in group["measurementItems"]
+        for item in group.get("measurementItems", ())
     }
-    assert found == {
+
+
+def test_dcmqi_reads_the_numbers(written: tuple[str, Made, Path]) -> None:
+    _, one, folder = written
+    assert dcmqi_numbers(folder) == {
         (n.group, n.code[0]): (n.value, n.unit[0]) for n in report_numbers(one.findings)
     }
 

@@ -48,9 +48,9 @@ class Identity:
 
     `inherited`: patient, study and frame of reference of the scan, as `inherited.py` lists them.
     `series_uid`, `class_uid`, `frames`: the source series, the SOP class of its images, and the
-    frames behind the volume's planes. `algorithms`: by what they did ('lungs', 'lesions').
-    `created`: content date and time of all objects. `key`: all new UIDs follow from it, so that
-    two objects of a run can name each other before either is written.
+    frames behind the volume's planes. `algorithms`: by what they did ('lungs', 'lesions' and, with
+    one, 'classifier'). `created`: content date and time of all objects. `key`: all new UIDs follow
+    from it, so that two objects of a run can name each other before either is written.
     """
 
     inherited: Dataset = field(repr=False)  # a name in a log is one too many
@@ -122,6 +122,8 @@ class Identity:
         day, clock = self.created.strftime("%Y%m%d"), self.created.strftime("%H%M%S")
         dataset.SeriesDate = dataset.ContentDate = dataset.InstanceCreationDate = day
         dataset.SeriesTime = dataset.ContentTime = dataset.InstanceCreationTime = clock
+        for item in dataset.get("ContributingEquipmentSequence", ()):
+            item.ContributionDateTime = f"{day}{clock}"  # libraries add themselves, with their time
         old = getattr(dataset, "file_meta", None) or FileMetaDataset()
         meta = FileMetaDataset()
         meta.MediaStorageSOPClassUID = dataset.SOPClassUID
@@ -147,8 +149,8 @@ def make_identity(
 ) -> Identity:
     """The identity of a run's objects on a scan that was read from DICOM.
 
-    `created`: with its time zone; now, where left out. `key`: a new one, where left out; the same
-    key gives the same UIDs (for tests).
+    `created`: with its time zone, or as a time of the scan's; now, where left out. `key`: a new
+    one, where left out; the same key gives the same UIDs (for tests).
     Raises: OutputError where the scan is no DICOM, or its images lack the UIDs that tie an object
     to a study, a series and images.
     """
@@ -188,4 +190,5 @@ def _in_zone(created: datetime.datetime, inherited: Dataset) -> datetime.datetim
     except (AttributeError, ValueError):
         inherited.pop("TimezoneOffsetFromUTC", None)
         return created
-    return created.astimezone(zone)
+    # Without a zone of its own it is a time of the scan's header already.
+    return created if created.tzinfo is None else created.astimezone(zone)

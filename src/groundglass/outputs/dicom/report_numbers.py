@@ -19,12 +19,15 @@ MOSMED_DEFINITION: Coded = ("MOSMED-DEF", SCHEME, "Definition of the MosMed grad
 ZONAL_SCORE: Coded = ("ZONAL-SCORE", SCHEME, "Zonal CT severity score")
 ZONAL_MAXIMUM: Coded = ("ZONAL-SCORE-MAX", SCHEME, "Highest possible zonal score")
 ZONAL_DEFINITION: Coded = ("ZONAL-DEF", SCHEME, "Definition of the zonal score")
+_CHANCE_OF_FINDINGS: Coded = ("LEARNED-FINDINGS", SCHEME, "Probability of findings by classifier")
+_CHANCE_OF_SEVERE: Coded = ("LEARNED-SEVERE", SCHEME, "Probability of severe by classifier")
 
 MILLILITER: Coded = ("ml", "UCUM", "milliliter")
 PERCENT: Coded = ("%", "UCUM", "percent")
 POINTS: Coded = ("{score}", "UCUM", "score")
-WHOLE = "both_lungs"
-"""Tracking identifier of the group about both lungs; the others have the names of segments."""
+SHARE: Coded = ("1", "UCUM", "no units")
+WHOLE, LEARNED = "both_lungs", "learned_classifier"
+"""Tracking identifiers of groups about both lungs; the others have the names of segments."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ def report_numbers(findings: Findings) -> tuple[Number, ...]:
     """The numbers of a report, those that are not known left out (ml without physical units)."""
     lungs, lesions, severity = findings.lungs, findings.lesions, findings.severity
     score = severity.zonal_score
+    findings_chance, severe_chance = _chances(findings)
     rows = (
         ("right_lung", VOLUME, MILLILITER, lungs.right.volume_ml),
         ("right_lung", INVOLVEMENT, PERCENT, lesions.right.involvement_percent),
@@ -51,10 +55,27 @@ def report_numbers(findings: Findings) -> tuple[Number, ...]:
         (WHOLE, INVOLVEMENT, PERCENT, lesions.involvement_percent),
         (WHOLE, ZONAL_SCORE, POINTS, score.value),
         (WHOLE, ZONAL_MAXIMUM, POINTS, score.maximum if score.value is not None else None),
+        (LEARNED, _CHANCE_OF_FINDINGS, SHARE, findings_chance),
+        (LEARNED, _CHANCE_OF_SEVERE, SHARE, severe_chance),
     )
     return tuple(
         Number(group, code, unit, value) for group, code, unit, value in rows if value is not None
     )
+
+
+def has_usable_head(findings: Findings) -> bool:
+    """Whether a classifier gave an answer that stands for patients."""
+    learned = findings.routes.learned
+    return learned is not None and learned.answer is not None and not learned.is_phantom_trained
+
+
+def _chances(findings: Findings) -> tuple[float | None, float | None]:
+    """Probabilities of findings and of severe; the latter is not asked of a normal scan."""
+    learned = findings.routes.learned
+    if learned is None or not has_usable_head(findings):
+        return None, None
+    severe = None if learned.answer == "normal" else round(learned.severity.probability, 6)
+    return round(learned.diagnosis.probability, 6), severe
 
 
 def grade_code(findings: Findings) -> Coded:

@@ -1,7 +1,8 @@
 """The measurements as a DICOM Structured Report (TID 1500) that refers to segments and images.
 
-A group for each lung and for the lesions, on their segments, and one for both lungs with grade and
-score. Where the segmentation has no lesion, the group of lesions says 0 ml and refers to none.
+A group for each lung and for the lesions, on their segments; one for both lungs with grade, score
+and class; and one for a classifier where there was one. Where the segmentation has no lesion, the
+group of lesions says 0 ml and refers to none.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from groundglass.findings import Findings
 from groundglass.outputs.dicom.identity import IMPLEMENTATION_UID, MANUFACTURER, Identity, plain
 from groundglass.outputs.dicom.inherited import UTF8
 from groundglass.outputs.dicom.report_numbers import (
+    LEARNED,
     MOSMED,
     MOSMED_DEFINITION,
     SCHEME,
@@ -23,6 +25,12 @@ from groundglass.outputs.dicom.report_numbers import (
     grade_code,
     report_numbers,
 )
+from groundglass.outputs.dicom.report_routes import (
+    CONCLUSION,
+    RouteContent,
+    conclusion,
+    route_contents,
+)
 from groundglass.outputs.dicom.segmentation import SEGMENTATION_STORAGE, coded
 from groundglass.outputs.dicom.segments import ANATOMICAL, LUNG_CODE, SEGMENTS, Coded, Segment
 from groundglass.outputs.dicom.sources import image_item
@@ -30,9 +38,7 @@ from groundglass.outputs.dicom.sources import image_item
 if TYPE_CHECKING:
     from highdicom.sr import Measurement, MeasurementReport
 
-COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
-CONCLUSION: Coded = ("121077", "DCM", "Conclusion")
-COMMENT: Coded = ("121106", "DCM", "Comment")
+_COMMENT: Coded = ("121106", "DCM", "Comment")
 _PROCEDURE: Coded = ("77477000", "SCT", "Computed Tomography")
 _DEVICE: Coded = ("121007", "DCM", "Device")
 
@@ -81,7 +87,9 @@ def _content(
         for segment in SEGMENTS
         if measured.get(segment.name)
     ]
-    groups.append(_whole_group(findings, measured[WHOLE], identity))
+    route, *learned = route_contents(findings)
+    groups.append(_whole_group(findings, measured[WHOLE], route, identity=identity))
+    groups += [_learned_group(each, measured.get(LEARNED), identity) for each in learned]
     device = DeviceObserverIdentifyingAttributes(
         uid=IMPLEMENTATION_UID,
         name=", ".join(identity.software_versions),
@@ -95,8 +103,8 @@ def _content(
         procedure_reported=coded(_PROCEDURE),
         imaging_measurements=groups,
     )
-    texts = [(CONCLUSION, findings.diagnosis.statement), (COMMENT, findings.intended_use)]
-    texts += [(COMMENT, warning) for warning in findings.warnings]
+    texts = [(CONCLUSION, conclusion(findings)), (_COMMENT, findings.intended_use)]
+    texts += [(_COMMENT, warning) for warning in findings.warnings]
     report[0].ContentSequence.extend(_text(code, text) for code, text in texts)
     return report
 
@@ -149,12 +157,17 @@ def _segment_group(
     )
 
 
-def _whole_group(findings: Findings, measurements: list[Measurement], identity: Identity) -> Any:
-    """TID 1501 about both lungs: shares, grade and score, with definitions and source images."""
+def _whole_group(
+    findings: Findings,
+    measurements: list[Measurement],
+    route: RouteContent,
+    *,
+    identity: Identity,
+) -> Any:
+    """TID 1501 about both lungs: shares, grade, score and class, definitions and source images."""
     from highdicom.sr import (
         FindingSite,
         MeasurementsAndQualitativeEvaluations,
-        QualitativeEvaluation,
         SourceImageForMeasurementGroup,
         TrackingIdentifier,
     )
@@ -166,7 +179,9 @@ def _whole_group(findings: Findings, measurements: list[Measurement], identity: 
         finding_category=coded(ANATOMICAL),
         finding_sites=[FindingSite(coded(LUNG_CODE))],
         measurements=measurements,
-        qualitative_evaluations=[QualitativeEvaluation(coded(MOSMED), coded(grade_code(findings)))],
+        qualitative_evaluations=_evaluations(
+            (MOSMED, grade_code(findings)), (route.question, route.answer)
+        ),
         source_images=[
             SourceImageForMeasurementGroup(
                 item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID
@@ -180,9 +195,47 @@ def _whole_group(findings: Findings, measurements: list[Measurement], identity: 
             _text(
                 ZONAL_DEFINITION, f"{severity.zonal_score.definition} {severity.zonal_score.note}"
             ),
+            *(_text(code, text) for code, text in route.texts),
         ]
     )
     return group
+
+
+def _learned_group(
+    route: RouteContent, measurements: list[Measurement] | None, identity: Identity
+) -> Any:
+    """TID 1501 about both lungs by a classifier: class and probabilities, or why there are none."""
+    from highdicom.sr import (
+        AlgorithmIdentification,
+        FindingSite,
+        MeasurementsAndQualitativeEvaluations,
+        TrackingIdentifier,
+    )
+
+    algorithm = route.algorithm
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(uid=identity.new_uid(LEARNED), identifier=LEARNED),
+        finding_type=coded(LUNG_CODE),
+        finding_category=coded(ANATOMICAL),
+        finding_sites=[FindingSite(coded(LUNG_CODE))],
+        algorithm_id=algorithm
+        and AlgorithmIdentification(plain(algorithm.name), plain(algorithm.version)),
+        measurements=measurements,
+        qualitative_evaluations=_evaluations((route.question, route.answer)),
+    )
+    group[0].ContentSequence.extend(_text(code, text) for code, text in route.texts)
+    return group
+
+
+def _evaluations(*pairs: tuple[Coded, Coded | None]) -> list[Any]:
+    """Coded items, those without an answer left out."""
+    from highdicom.sr import QualitativeEvaluation
+
+    return [
+        QualitativeEvaluation(coded(question), coded(answer))
+        for question, answer in pairs
+        if answer is not None
+    ]
 
 
 def _text(code: Coded, text: str) -> Any:

@@ -13,6 +13,11 @@ from pydicom.dataset import Dataset
 from groundglass.errors import GroundglassError, OutputError, SettingsError
 from groundglass.outputs.dicom.identity import KINDS, Identity
 from groundglass.outputs.dicom.read_back import check_report, check_segmentation
+from groundglass.outputs.dicom.read_back_documents import (
+    check_document,
+    check_owner,
+    check_picture,
+)
 from groundglass.outputs.dicom.save import save_dicom
 from groundglass.outputs.report.inputs import ReportInputs
 
@@ -72,8 +77,8 @@ def write_objects(
         with stage(f"dicom: {kind}"):
             for name, dataset in _make(kind, making):
                 save_dicom(dataset, folder / name)
+                _check(kind, folder / name, dataset, making.inputs)
                 written.append(name)
-            _check(kind, folder, making)
     return written
 
 
@@ -91,13 +96,17 @@ def _make(kind: str, making: Making) -> Iterator[tuple[str, Dataset]]:
         ) from error
 
 
-def _check(kind: str, folder: Path, making: Making) -> None:
-    """Read back what carries numbers or masks."""
-    inputs = making.inputs
-    if kind == "seg" and kind in making.made:
-        check_segmentation(folder / "seg.dcm", inputs.volume, inputs.lungs, inputs.lesions)
+def _check(kind: str, path: Path, made: Dataset, inputs: ReportInputs) -> None:
+    """Read a file back: what it carries, and whose it is. Raises: OutputError."""
+    check_owner(path, made)
+    if kind == "seg":
+        check_segmentation(path, inputs.volume, inputs.lungs, inputs.lesions)
     elif kind == "sr":
-        check_report(folder / "sr.dcm", inputs.findings)
+        check_report(path, inputs.findings)
+    elif kind == "pdf":
+        check_document(path, made)
+    else:
+        check_picture(path, made)
 
 
 def _segmentation(making: Making) -> Iterator[tuple[str, Dataset]]:
