@@ -17,7 +17,7 @@ import pytest
 
 from groundglass.cli import analyze_command
 from groundglass.cli.analyze_command import load_cascade
-from groundglass.cli.load_classifier import load_classifier
+from groundglass.pipeline.load_classifier import load_classifier
 from groundglass.findings import findings_schema
 from groundglass.outputs.result_folder import is_complete
 from groundglass.phantom.chest import Phantom

@@ -85,7 +85,7 @@ def make_fake(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("fake_analysis").make_fake
 
 
-def wait_for(is_so: Callable[[], Any], seconds: float = 60.0) -> Any:
+def wait_for(is_so: Callable[[], Any], seconds: float = 180.0) -> Any:
     """What `is_so` gives once it is true. Fails where that takes longer."""
     until = time.monotonic() + seconds
     while not (found := is_so()):

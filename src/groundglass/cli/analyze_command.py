@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from groundglass.cli.deidentify_option import asked_deidentification
-from groundglass.cli.load_classifier import load_classifier
+from groundglass.pipeline.load_classifier import load_classifier
 
 if TYPE_CHECKING:
     from groundglass.outputs.cohort import CohortRow

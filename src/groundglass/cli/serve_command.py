@@ -48,10 +48,12 @@ def serve(
         return
     if config is None and folder is None:
         raise typer.BadParameter("name a settings file, or --folder to begin with the defaults")
+    from groundglass.server.model_names import check_models
     from groundglass.server.settings import read_settings
 
     own: dict[str, Any] = {} if folder is None else {"folder": folder.absolute()}
     settings = read_settings(config, **own)
+    check_models(settings)
     if check:
         typer.echo(f"settings are right; folder {settings.folder}")
         return
