@@ -73,6 +73,10 @@ def audited(settings: ServeSettings) -> list[dict[str, Any]]:
     return [json.loads(line) for line in settings.audit_file.read_text().splitlines()]
 
 
+def events(settings: ServeSettings) -> list[str]:
+    return [line["event"] for line in audited(settings)]
+
+
 def children(process_id: int) -> list[int]:
     done = subprocess.run(
         ["ps", "-o", "pid=,args=", "--ppid", str(process_id)], capture_output=True, text=True
@@ -139,9 +143,8 @@ def test_a_killed_node_goes_on_where_it_was(
     results = {job.result["folder"] for job in jobs.list() if job.result}
     assert {path.name for path in settings.results_folder.iterdir()} == results
     wait_for(lambda: not list(spool.incoming.iterdir()))  # marks are written there, for a moment
-    analyzed = lambda: [line["event"] for line in audited(settings)].count("analyzed")
-    wait_for(lambda: analyzed() >= 2)  # a line is written after its job is done
-    assert analyzed() == 2
+    wait_for(lambda: events(settings).count("analyzed") >= 2)  # written after a job is done
+    assert events(settings).count("analyzed") == 2
 
 
 def test_one_folder_has_one_node(settings: ServeSettings, spool: Spool) -> None:

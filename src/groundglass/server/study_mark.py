@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SURE_SECONDS = 1.0
-"""Well above the grain of a file system's times (some 10 ms), within which two changes look alike."""
+"""Well above the grain of a file system's times (some 10 ms): two changes within it look alike."""
 
 
 @dataclass(frozen=True)
