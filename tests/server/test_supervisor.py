@@ -28,7 +28,9 @@ StartNode = Callable[[], subprocess.Popen[str]]
 
 @pytest.fixture
 def settings(make_settings: Callable[..., ServeSettings]) -> ServeSettings:
-    return make_settings(lease_seconds=4)  # a busy machine must not lose one by itself
+    """A lease that a busy machine does not lose by itself, and no listeners."""
+    off = {"enabled": False}
+    return make_settings(lease_seconds=4, dicom=off, http=off)
 
 
 @pytest.fixture
