@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from groundglass.errors import QueueError
+from groundglass.errors import OutputError, QueueError
+from groundglass.server.audit import AuditLog
 from groundglass.server.job import Plan
 from groundglass.server.jobs import JobStore
 from groundglass.server.settings import ServeSettings
@@ -34,6 +37,13 @@ def worker(settings: ServeSettings, jobs: JobStore, make_fake: Any) -> Iterator[
     worker.run()  # ends the analysis process
 
 
+def fill(path: Path) -> None:
+    """A file that takes all room there is."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
 def for_each(action: Callable[[int], None], numbers: range) -> None:
     for number in numbers:
         action(number)
@@ -42,9 +52,7 @@ def for_each(action: Callable[[int], None], numbers: range) -> None:
 def test_a_queue_on_a_full_disk_keeps_what_it_said_it_has(small_disk: Path, jobs: JobStore) -> None:
     known = [jobs.submit("1.2", Plan("all", {"1.3": ["1.0"]}))[0].id]
     filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
+    fill(filler)
 
     def submit(number: int) -> None:
         known.append(jobs.submit("1.2", Plan("all", {"1.3": [f"1.{number}"]}))[0].id)
@@ -58,6 +66,28 @@ def test_a_queue_on_a_full_disk_keeps_what_it_said_it_has(small_disk: Path, jobs
     taken = jobs.claim("w")
     assert taken
     jobs.finish(taken[1], {})
+
+
+def test_an_audit_line_that_does_not_fit_spoils_no_other(small_disk: Path) -> None:
+    audit = AuditLog(small_disk / "audit.jsonl")
+    page = os.statvfs(small_disk).f_bsize
+    audit.write("queued", "1.2", job="first")
+    while audit.path.stat().st_size < page - 700:
+        audit.write("queued", "1.2", job="x")
+    filler = small_disk / "filler"
+    fill(filler)
+    with pytest.raises(OutputError, match="No space"):
+        audit.write("queued", "1.2", job="y" * 1000)
+    assert not audit.path.read_bytes().endswith(b"\n")  # as much as there was room for
+    filler.unlink()
+    audit.write("queued", "1.2", job="last")
+    whole, torn = [], 0
+    for line in audit.path.read_text().splitlines():
+        try:
+            whole.append(json.loads(line)["job"])
+        except ValueError:
+            torn += 1
+    assert (whole[0], whole[-1], torn) == ("first", "last", 1)
 
 
 def test_a_result_that_does_not_fit_is_removed_and_tried_again(
