@@ -32,7 +32,9 @@ def serve(
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print a commented settings file, and end")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Check the settings and their models, and end")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check the settings and their models, and end")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more")] = False,
 ) -> None:
     """Take studies over DICOM and HTTP, analyze them, and send the results back.
