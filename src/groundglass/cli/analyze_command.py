@@ -11,7 +11,7 @@ import typer
 
 from groundglass.cli.deidentify_option import asked_deidentification
 from groundglass.cli.load_cascade import asked_models, load_cascade
-from groundglass.cli.load_classifier import load_classifier
+from groundglass.pipeline.load_classifier import load_classifier
 
 if TYPE_CHECKING:
     from groundglass.outputs.cohort import CohortRow
