@@ -8,7 +8,7 @@ without lesion, lesion, and a ring of seven pixels around the lungs.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import cv2
@@ -34,7 +34,9 @@ def gray_levels(scan: PreparedScan, recipe: SliceRecipe) -> list[float]:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    _ = parser.add_argument("prepared", type=Path, help="folder of `groundglass prepare`")
+    folder = parser.parse_args().prepared
     recipe = SliceRecipe("lesions", (160, 208))
     print("| scan | lung | lesion | around |\n|---|---:|---:|---:|")
     for row in read_index(folder):

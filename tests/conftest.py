@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from groundglass.phantom.chest import Phantom, make_phantom
 from groundglass.phantom.settings import PhantomSettings
@@ -15,6 +16,12 @@ from .made_classifier import MadeClassifier, make_classifier
 from .made_weights import write_rule_weights, write_tiny_weights
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")

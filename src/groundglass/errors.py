@@ -113,13 +113,23 @@ class LeaseLostError(GroundglassError):
 
 
 class SendError(GroundglassError):
-    """A peer did not take a result. `is_permanent`: trying again cannot help."""
+    """A peer did not take a result. `is_permanent`: trying again cannot help.
+
+    `wait_seconds`: how long the peer asks to be left alone, 0 where it does not say.
+    """
 
     def __init__(
-        self, problem: str, *, expected: str = "", remedy: str = "", is_permanent: bool = False
+        self,
+        problem: str,
+        *,
+        expected: str = "",
+        remedy: str = "",
+        is_permanent: bool = False,
+        wait_seconds: float = 0.0,
     ) -> None:
         super().__init__(problem, expected=expected, remedy=remedy)
         self.is_permanent = is_permanent
+        self.wait_seconds = wait_seconds
 
 
 class MissingExtraError(GroundglassError):

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from groundglass.cli import analyze_command
-from groundglass.cli.analyze_command import load_cascade
-from groundglass.cli.load_classifier import load_classifier
+from groundglass.cli.load_cascade import load_cascade
 from groundglass.findings import findings_schema
 from groundglass.outputs.result_folder import is_complete
 from groundglass.phantom.chest import Phantom
 from groundglass.phantom.dicom_writer import write_dicom_series
 from groundglass.phantom.nifti_writer import write_nifti
 from groundglass.pipeline.classify import LoadedClassifier
+from groundglass.pipeline.load_classifier import load_classifier
 from groundglass.weights.store import Weights
 
 from ..made_classification import MadeClassifier, made_classification

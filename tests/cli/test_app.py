@@ -34,6 +34,12 @@ def test_there_are_the_commands_promised() -> None:
     assert promised <= {name for command in COMMANDS for name in command[:1]}
 
 
+def test_every_command_stands_in_a_panel() -> None:
+    """Else the help shows it apart from the commands of its readers."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert all(command.rich_help_panel for command in commands.values())
+
+
 def test_version(groundglass: Groundglass) -> None:
     assert groundglass("--version").out == f"groundglass {package.__version__}\n"
 

@@ -108,4 +108,19 @@ def test_a_classifier_does_not_segment(
     assert "are a classifier's of whole scans: they find no lungs or lesions" in answer.err
     assert "Give them to --classifier instead" in answer.err
     assert not (tmp_path / "out").exists()
-    assert groundglass("calibrate", heads, "--index", tmp_path, "-o", tmp_path / "c").code == 1
+
+
+@pytest.mark.parametrize("kind", ["weights", "run"])
+def test_calibrate_says_where_a_classifier_is_calibrated(
+    groundglass: Groundglass, tmp_path: Path, kind: str
+) -> None:
+    if kind == "weights":
+        given, named = write_classifier_weights(tmp_path / "heads").folder, "RUN"
+    else:
+        given = named = tmp_path / "run"
+        for phase in ("phase-1", "phase-2"):
+            (given / phase).mkdir(parents=True)
+    answer = groundglass("calibrate", given, "--index", tmp_path, "-o", tmp_path / "c")
+    assert answer.code == 1
+    assert f"groundglass calibrate-classifier {named} -o OUT" in answer.err
+    assert not (tmp_path / "c").exists()

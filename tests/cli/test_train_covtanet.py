@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,11 +36,15 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
-def run(recipe: Path, *more: object):
+def arguments(recipe: Path, *more: object) -> list[str]:
     folder = recipe.parent
     options = ["--recipe", recipe, "--out", folder / "run", "--index", folder / "prepared"]
     options += ["--folds", folder / "folds.json", "--device", "cpu", "--threads", 1, *more]
-    return CliRunner().invoke(app, ["train", "covtanet", *map(str, options)])
+    return ["train", "covtanet", *map(str, options)]
+
+
+def run(recipe: Path, *more: object):
+    return CliRunner().invoke(app, arguments(recipe, *more))
 
 
 def test_it_stops_and_goes_on_through_both_phases(recipe: Path) -> None:
@@ -61,6 +68,26 @@ def test_it_stops_and_goes_on_through_both_phases(recipe: Path) -> None:
     assert "features 1: mild_0" in between.stderr
     assert "stopped between scans" in between.stderr
     assert len(list((folder / "features").glob("*/*.safetensors"))) == 1
+
+
+def test_two_processes_under_torchrun_train_one_run(recipe: Path) -> None:
+    """Both phases and the features between them: each process computes half of the scans."""
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    start += ["--nproc-per-node", "2", "-m", "groundglass"]
+    done = subprocess.run(
+        [*start, *arguments(recipe)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    folder = recipe.parent / "run"
+    for phase in ("phase-1", "phase-2"):
+        assert load_state(folder / phase / "result.safetensors").step == 2
+    made = sorted(path.stem for path in (folder / "features").glob("*/*"))
+    assert made == ["mild_0", "mild_1", "normal_0", "normal_1", "severe_0", "severe_1"]
+    assert done.stderr.count("held out of both phases") == 1  # the first process alone tells
 
 
 def test_a_recipe_of_one_stage_is_refused(recipe: Path) -> None:

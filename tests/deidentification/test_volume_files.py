@@ -112,5 +112,5 @@ def test_no_such_file(tmp_path: Path, kind: str, data: bytes) -> None:
 
 
 def test_other_kinds_are_refused_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableError, match=r"a.png is pictures.*Convert"):
+    with pytest.raises(UnreadableError, match=r"a.png is of the kind pictures.*Convert"):
         clean_volume_file(tmp_path / "a.png", tmp_path / "b.png", "pictures")

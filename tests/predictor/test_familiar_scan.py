@@ -13,7 +13,7 @@ from groundglass.intensity import Intensity
 from groundglass.metrics.familiarity import Familiar, LungLook
 from groundglass.predictor.familiar_scan import ShownScan, reasons_to_abstain
 from groundglass.volume import Source, Volume
-from groundglass.weights.classifier_manifest import ClassifierManifest
+from groundglass.weights.classifier_manifest import ClassifierManifest, Span
 
 from ..made_classifier import phantom_header, write_classifier_weights
 
@@ -86,6 +86,15 @@ def test_one_thing_is_unlike(tmp_path: Path, changes: dict[str, Any], words: str
     assert reasons_to_abstain(manifest(tmp_path), FAMILIAR, scan(**changes)) == (words,)
 
 
+def test_counts_have_whole_limits(tmp_path: Path) -> None:
+    made = manifest(tmp_path)
+    known = made.known.model_copy(update={"slices": Span(low=3.2, high=12.5)})
+    (reason,) = reasons_to_abstain(
+        made.model_copy(update={"known": known}), FAMILIAR, scan(slices=np.array([4, 5, 6]))
+    )
+    assert "have 4 to 12, margin included" in reason
+
+
 def test_slices_far_apart(tmp_path: Path) -> None:
     far = scan(slices=np.array([0, 3, 6, 9]))
     (reason,) = reasons_to_abstain(manifest(tmp_path), FAMILIAR, far)
@@ -105,7 +114,7 @@ def test_other_intensities_are_not_compared_in_numbers(tmp_path: Path) -> None:
     made = scan(look=LungLook(60.0, 2.0))
     gray = replace(made.axial, intensity=Intensity("uint8", "given", ""))
     (reason,) = reasons_to_abstain(manifest(tmp_path), FAMILIAR, replace(made, axial=gray))
-    assert reason == "Intensities are in uint8; the classifier was trained on hu."
+    assert reason == "Intensities are 8-bit gray levels; the classifier was trained on HU."
 
 
 def test_without_physical_units(tmp_path: Path) -> None:

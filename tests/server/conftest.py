@@ -85,7 +85,21 @@ def make_fake(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("fake_analysis").make_fake
 
 
-def wait_for(is_so: Callable[[], Any], seconds: float = 60.0) -> Any:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def wait_for(is_so: Callable[[], Any], seconds: float = 180.0) -> Any:
     """What `is_so` gives once it is true. Fails where that takes longer."""
     until = time.monotonic() + seconds
     while not (found := is_so()):

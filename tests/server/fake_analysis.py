@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 from groundglass.errors import NoLungError, OutputError
@@ -25,19 +26,23 @@ def analyze(request: AnalysisRequest) -> dict[str, Any]:
         starts.write(f"{request.folder.parent.name}\n")
     for order in objects[0].read_text().split(";"):
         is_first = request.folder.parent.name.endswith("-1")
-        _obey(order, is_first=is_first)
+        _obey(order, request.folder.parent, is_first=is_first)
     (request.folder / "dicom").mkdir(parents=True)
     (request.folder / "dicom" / "seg.dcm").write_bytes(b"a result")
     (request.folder / "read.txt").write_text("\n".join(path.stem for path in objects))
     return {"objects": len(objects), "process": os.getpid()}
 
 
-def _obey(order: str, *, is_first: bool) -> None:
+def _obey(order: str, place: Path, *, is_first: bool) -> None:
     word, _, rest = order.partition(" ")
     if word == "sleep" or (word == "sleep-first" and is_first):
         time.sleep(float(rest))
     elif word == "no-lung":
         raise NoLungError("No lung found")
+    elif word == "fill-first" and is_first:
+        with open(place / "filler", "wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
     elif word == "disk":
         raise OutputError("the disk is full")
     elif word == "quote":

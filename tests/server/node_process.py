@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fake_analysis import make_fake
 
+from groundglass.server.fronts import fronts_of
 from groundglass.server.log import set_up_node_logging
 from groundglass.server.settings import ServeSettings
 from groundglass.server.supervisor import Supervisor
@@ -16,7 +17,7 @@ from groundglass.server.supervisor import Supervisor
 def main() -> None:
     settings = ServeSettings.model_validate_json(Path(sys.argv[1]).read_text())
     set_up_node_logging()
-    node = Supervisor(settings, make=make_fake)
+    node = Supervisor(settings, fronts=fronts_of(settings), make=make_fake)
     signal.signal(signal.SIGTERM, lambda *_: node.stop())
     node.run()
 

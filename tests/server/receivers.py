@@ -68,6 +68,7 @@ class Web(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _WebHandler)
         self.requests: list[tuple[str, dict[str, str], list[bytes]]] = []
         self.answer: Callable[[list[str]], tuple[int, bytes]] = lambda uids: (200, listing(uids))
+        self.headers: dict[str, str] = {}
         self.url = f"http://127.0.0.1:{self.server_address[1]}/dicom-web"
 
 
@@ -89,6 +90,8 @@ class _WebHandler(BaseHTTPRequestHandler):
         status, answer = self.server.answer(uids)
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer)
 

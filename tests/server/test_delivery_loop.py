@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,15 @@ def test_a_result_is_sent_once(
     assert (delivery(jobs, job_id).state, delivery(jobs, job_id).sent) == ("done", ("1.1",))
     (line,) = audited(settings)
     assert (line["event"], line["peer"], line["objects"]) == ("sent", "pacs", 2)
+
+
+def test_a_peer_says_when_it_wants_to_be_asked_again(
+    jobs: JobStore, loop: DeliveryLoop, peer: FakePeer, job_id: str
+) -> None:
+    peer.errors = [SendError("too many requests", wait_seconds=500)]
+    before = time.time()
+    loop.send_all()
+    assert 500 <= delivery(jobs, job_id).next_try - before < 600
 
 
 def test_another_try_knows_what_the_peer_has(

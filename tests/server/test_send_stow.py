@@ -104,6 +104,17 @@ def test_stow_answers_that_are_no_success(
     assert caught.value.is_permanent == is_permanent
 
 
+@pytest.mark.parametrize(("value", "seconds"), [("90", 90), ("soon", 0), (None, 0)])
+def test_stow_says_when_to_come_again(
+    web: Web, files: list[Path], settings: ServeSettings, value: str | None, seconds: float
+) -> None:
+    web.answer = lambda uids: (503, b"")
+    web.headers = {} if value is None else {"Retry-After": value}
+    with pytest.raises(SendError) as caught:
+        send(files[:1], StowPeer(kind="stow", url=web.url), settings)
+    assert caught.value.wait_seconds == seconds
+
+
 def test_no_password_in_errors(files: list[Path], settings: ServeSettings) -> None:
     peer = StowPeer(kind="stow", url=f"http://user:hunter2@127.0.0.1:{free_port()}/x")
     with pytest.raises(SendError) as caught:

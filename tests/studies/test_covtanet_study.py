@@ -16,6 +16,10 @@ from groundglass.studies.covtanet_budget import CLASS_BUDGETS, find_class_budget
 from groundglass.studies.covtanet_runs import ROWS, ClassRuns, lacking
 from groundglass.studies.covtanet_study import ClassRequest, check_table, run_class_study
 from groundglass.studies.phantom_cohort_index import write_phantom_cohort_index
+from groundglass.training.classifier_calibration import calibrate_classifier
+from groundglass.training.classifier_pack import ClassifierPackSettings, pack_classifier
+from groundglass.training.finished_classifier import FinishedClassifier
+from groundglass.weights.store import find_classifier_weights
 
 from ..training.made_cohort import write_cohort_index
 
@@ -79,6 +83,23 @@ def test_the_shares_threshold_is_of_the_training_side(request_of_few: ClassReque
     assert part.scores == tuple(shares[scan] for scan in part.scans)
     trained = sorted(share for scan, share in shares.items() if scan not in part.scans)
     assert trained[0] <= part.threshold <= trained[-1]
+
+
+def test_a_fold_becomes_weights_of_a_classifier(request_of_few: ClassRequest) -> None:
+    """A fold's folder is one of `train covtanet`, rivals beside it: it is calibrated and packed."""
+    runs = runs_of(request_of_few)
+    runs.row("covtanet", 0)
+    run = FinishedClassifier.of(runs.of_fold(0))
+    rows = run.test_rows()
+    part = runs.row("covtanet", 0).parts[-1]
+    assert set(part.scans) <= {row.scan_id for row in rows}
+    record, _ = calibrate_classifier(run, rows)
+    out = request_of_few.work / "packed"
+    said = ClassifierPackSettings("fold", "1", "a fold", "CC0-1.0", ("drawn chests",))
+    manifest = pack_classifier(run, record, out, said)
+    assert manifest.held_out == tuple(row.scan_id for row in rows)
+    assert manifest.classifier.trained["fold"] == 0
+    assert find_classifier_weights(str(out)).manifest == manifest
 
 
 def test_rows_of_other_settings_are_refused(request_of_few: ClassRequest) -> None:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from groundglass.cli.deidentify_option import asked_deidentification
-from groundglass.cli.load_classifier import load_classifier
+from groundglass.cli.load_cascade import asked_models, load_cascade
+from groundglass.pipeline.load_classifier import load_classifier
 
 if TYPE_CHECKING:
     from groundglass.outputs.cohort import CohortRow
     from groundglass.pipeline.analyze import Analysis, AnalyzeOptions
     from groundglass.pipeline.classify import LoadedClassifier
+    from groundglass.pipeline.resume import AskedModels
     from groundglass.predictor.cascade import Cascade
 
 
@@ -25,6 +27,7 @@ class _Models:
 
     cascade: Callable[[], Cascade]
     classifier: Callable[[], LoadedClassifier | None]
+    asked: Callable[[], AskedModels]
 
 
 def analyze(
@@ -110,7 +113,8 @@ def analyze(
         typer.Option(help="Secret key file for --deidentify, as in deidentify", show_default=False),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Several inputs: do only what is missing")
+        bool,
+        typer.Option("--resume", help="Keep whole results that are what is asked for, do the rest"),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Errors only")] = False,
@@ -145,42 +149,13 @@ def analyze(
             weights, lesion_model, engine=engine, device=device, exact=exact_lungs, flips=flips
         ),
         lambda: load_classifier(classifier, engine=engine, device=device),
+        lambda: asked_models(weights, lesion_model, classifier, exact=exact_lungs, flips=flips),
     )
     if len(inputs) == 1:
         _one(inputs[0], out, models, options=options, resume=resume, as_json=as_json, quiet=quiet,
              verbose=verbose)  # fmt: skip
     else:
         _many(inputs, out, models, options=options, resume=resume, as_json=as_json, quiet=quiet)
-
-
-def load_cascade(
-    weights: str | None = None,
-    lesion_model: str | None = None,
-    *,
-    engine: str,
-    device: str,
-    exact: bool = False,
-    flips: bool = False,
-) -> Cascade:
-    """Weights by name, on the engine and device asked for.
-
-    Weights that are named bring their own lesion network, unless another is named too.
-    """
-    from groundglass.predictor.cascade import Cascade, CascadeSettings
-    from groundglass.predictor.engine import choose_engine
-    from groundglass.weights.store import DEFAULT_LESION_MODEL, find_weights
-
-    engine, device = choose_engine(engine, device)
-    settings = CascadeSettings(lung_step_mm=0.0 if exact else 3.0, flips=flips)
-    if weights is None and lesion_model is None:
-        lesion_model = DEFAULT_LESION_MODEL
-    return Cascade(
-        find_weights() if weights is None else find_weights(weights),
-        lesions=None if lesion_model is None else find_weights(lesion_model),
-        engine=engine,
-        device=device,
-        settings=settings,
-    )
 
 
 def summary_lines(analysis: Analysis) -> list[str]:
@@ -223,10 +198,10 @@ def _one(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    from groundglass.outputs.result_folder import is_complete
     from groundglass.pipeline.analyze import analyze_scan
+    from groundglass.pipeline.resume import result_to_keep
 
-    if resume and is_complete(out):
+    if resume and result_to_keep(out, path, options, models.asked()) is not None:
         if as_json:
             typer.echo((out / "findings.json").read_text(encoding="utf-8"), nl=False)
         elif not quiet:
@@ -281,7 +256,7 @@ def _many(
         out,
         models.cascade,
         options=options,
-        resume=resume,
+        resume=models.asked() if resume else False,
         on_row=say,
         load_classifier=models.classifier,
     )

@@ -36,7 +36,6 @@ app = typer.Typer(
     name="groundglass",
     help=f"Chest CT in, answer out: lungs, lesions, measurements and a report. {NOTICE}",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -58,26 +57,31 @@ def _root(
     """Options before the command."""
 
 
-_ = app.command("analyze")(analyze)
-_ = app.command("inspect")(inspect)
-_ = app.command("deidentify")(deidentify)
-_ = app.command("demo")(demo)
-_ = app.command("phantom")(phantom)
-_ = app.command("schema")(schema)
-app.add_typer(weights_app, name="weights")
-_ = app.command("evaluate")(evaluate)
-_ = app.command("prepare")(prepare)
-_ = app.command("audit")(audit)
-_ = app.command("folds")(folds)
-_ = app.command("train")(train)
-_ = app.command("networks")(networks)
-_ = app.command("study")(study)
-_ = app.command("calibrate")(calibrate)
-_ = app.command("calibrate-classifier")(calibrate_classifier)
-_ = app.command("pseudo-label")(pseudo_label)
+_SCANS = "Scans"
+_SHARING = "Hospitals, and giving data away"
+_WEIGHTS = "Weights and formats"
+_STUDIES = "Data sets, training and the papers' tables"
+
+_ = app.command("analyze", rich_help_panel=_SCANS)(analyze)
+_ = app.command("inspect", rich_help_panel=_SCANS)(inspect)
+_ = app.command("demo", rich_help_panel=_SCANS)(demo)
+_ = app.command("evaluate", rich_help_panel=_SCANS)(evaluate)
+_ = app.command("phantom", rich_help_panel=_SCANS)(phantom)
 _ = serve_app.command("token")(serve_token)
 _ = serve_app.command("retry")(serve_retry)
-app.add_typer(serve_app, name="serve")
+app.add_typer(serve_app, name="serve", rich_help_panel=_SHARING)
+_ = app.command("deidentify", rich_help_panel=_SHARING)(deidentify)
+app.add_typer(weights_app, name="weights", rich_help_panel=_WEIGHTS)
+_ = app.command("schema", rich_help_panel=_WEIGHTS)(schema)
+_ = app.command("prepare", rich_help_panel=_STUDIES)(prepare)
+_ = app.command("audit", rich_help_panel=_STUDIES)(audit)
+_ = app.command("folds", rich_help_panel=_STUDIES)(folds)
+_ = app.command("networks", rich_help_panel=_STUDIES)(networks)
+_ = app.command("train", rich_help_panel=_STUDIES)(train)
+_ = app.command("pseudo-label", rich_help_panel=_STUDIES)(pseudo_label)
+_ = app.command("calibrate", rich_help_panel=_STUDIES)(calibrate)
+_ = app.command("calibrate-classifier", rich_help_panel=_STUDIES)(calibrate_classifier)
+_ = app.command("study", rich_help_panel=_STUDIES)(study)
 
 
 def main() -> None:

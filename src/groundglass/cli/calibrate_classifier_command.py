@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def calibrate_classifier(
-    run: Annotated[Path, typer.Argument(help="Run folder of `train covtanet`", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder of `train covtanet`, or a study's fold", show_default=False
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for JSON and picture")],
     scans: Annotated[
         str | None,

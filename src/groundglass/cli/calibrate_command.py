@@ -21,6 +21,7 @@ def calibrate(
     """Measure how far lesion probabilities can be believed; fit a temperature (extra `train`).
 
     Use scans that the weights were not trained on: on others any network looks well calibrated.
+    A classifier of whole scans has `groundglass calibrate-classifier`, which takes its run.
     """
     import json
 
@@ -34,6 +35,7 @@ def calibrate(
     from groundglass.training.reliability_plot import draw_reliability
     from groundglass.weights.store import find_weights
 
+    _refuse_classifier(weights)
     found = find_weights(weights)
     rows = {row.scan_id: row for row in read_index(index)}
     wanted = found.manifest.held_out if scans is None else tuple(scans.split(","))
@@ -68,3 +70,23 @@ def calibrate(
         f"others' threshold, {point['dice_at_half']:.3f} at 0.5)"
     )
     typer.echo(str(target))
+
+
+def _refuse_classifier(name: str) -> None:
+    """Raises: WeightsError for what `calibrate-classifier` is for: weights or a run's folder."""
+    from groundglass.errors import WeightsError
+    from groundglass.training.two_phases import PHASE_1, PHASE_2
+    from groundglass.weights.store import is_classifier
+
+    folder = Path(name)
+    is_run = all((folder / phase).is_dir() for phase in (PHASE_1, PHASE_2))
+    if not is_run and not is_classifier(name):
+        return
+    what = "a run of both phases of a classifier" if is_run else "the weights of a classifier"
+    run = name if is_run else "RUN"
+    raise WeightsError(
+        f"{name!r} is {what} of whole scans",
+        expected="weights that segment",
+        remedy=f"Calibrate a classifier from its run, before it is packed: "
+        f"groundglass calibrate-classifier {run} -o OUT",
+    )

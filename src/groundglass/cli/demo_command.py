@@ -19,7 +19,8 @@ def demo(
     The first is 24 slices of a patient with COVID-19 pneumonia, the second a whole chest CT of
     64x64x79 voxels as zipped DICOM. Where the weights were trained on the first, it is said.
     """
-    from groundglass.cli.analyze_command import load_cascade, summary_lines
+    from groundglass.cli.analyze_command import summary_lines
+    from groundglass.cli.load_cascade import load_cascade
     from groundglass.cli.speech import set_up_logging
     from groundglass.pipeline.analyze import AnalyzeOptions, analyze_scan
     from groundglass.samples import (

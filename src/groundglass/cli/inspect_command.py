@@ -59,7 +59,6 @@ def inspect(
 
 def _show(found: Inspection) -> None:
     from rich.console import Console
-    from rich.text import Text
 
     console = Console()
     if found.candidates:
@@ -67,11 +66,18 @@ def _show(found: Inspection) -> None:
     for number, candidate in enumerate(found.candidates, 1):
         _show_notes(console, number, candidate)
     for reason, count in found.ignored.items():
-        console.print(Text(f"left out: {count} files, {reason}"))
+        _say(console, f"left out: {count} file{'' if count == 1 else 's'}, {reason}")
     if found.chosen:
-        console.print(Text(f"analyze takes {found.chosen}: {found.choice}", style="bold green"))
+        _say(console, f"analyze takes {found.chosen}: {found.choice}", "bold green")
     else:
-        console.print(Text(f"nothing can be analyzed: {found.error}", style="bold red"))
+        _say(console, f"nothing can be analyzed: {found.error}", "bold red")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """One line however long, so that a UID can be copied whole."""
+    from rich.text import Text
+
+    console.print(Text(text, style=style), soft_wrap=True)
 
 
 def _table(found: Inspection) -> Table:
@@ -104,13 +110,11 @@ def _short(name: str) -> str:
 
 
 def _show_notes(console: Console, number: int, candidate: Candidate) -> None:
-    from rich.text import Text
-
-    console.print(Text(f"{number}: {candidate.id}"))
+    _say(console, f"{number}: {candidate.id}")
     if candidate.intensity_evidence:
-        console.print(Text(f"   {candidate.intensity_evidence}", style="dim"))
+        _say(console, f"   {candidate.intensity_evidence}", "dim")
     for reason in candidate.reasons:
-        console.print(Text(f"   unfit: {reason}", style="red"))
+        _say(console, f"   unfit: {reason}", "red")
     for finding in candidate.findings:
         if not any(finding.message in reason for reason in candidate.reasons):
-            console.print(Text(f"   {finding.severity}: {finding.message}"))
+            _say(console, f"   {finding.severity}: {finding.message}")

@@ -9,7 +9,12 @@ import typer
 
 
 def pack_classifier(
-    run: Annotated[Path, typer.Argument(help="Run folder of `train covtanet`", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder of `train covtanet`, or a study's fold", show_default=False
+        ),
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the weights: new or empty")],
     calibration: Annotated[
         Path, typer.Option(help="calibration.json of `groundglass calibrate-classifier`")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from groundglass.cli.serve_extra import need_serve_extra
+
 if TYPE_CHECKING:
     from groundglass.server.settings import ServeSettings
 
@@ -32,7 +34,9 @@ def serve(
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print a commented settings file, and end")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Check the settings, and end")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check the settings and their models, and end")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more")] = False,
 ) -> None:
     """Take studies over DICOM and HTTP, analyze them, and send the results back.
@@ -48,10 +52,12 @@ def serve(
         return
     if config is None and folder is None:
         raise typer.BadParameter("name a settings file, or --folder to begin with the defaults")
+    from groundglass.server.model_names import check_models
     from groundglass.server.settings import read_settings
 
     own: dict[str, Any] = {} if folder is None else {"folder": folder.absolute()}
     settings = read_settings(config, **own)
+    check_models(settings)
     if check:
         typer.echo(f"settings are right; folder {settings.folder}")
         return
@@ -64,6 +70,7 @@ def _run(settings: ServeSettings, *, verbose: bool) -> None:
     import os
     import signal
 
+    need_serve_extra()
     from groundglass.server.fronts import deliver_of, fronts_of
     from groundglass.server.log import set_up_node_logging
     from groundglass.server.supervisor import Supervisor

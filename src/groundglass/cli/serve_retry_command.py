@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from groundglass.cli.serve_extra import need_serve_extra
+
 
 def serve_retry(
     job: Annotated[str, typer.Argument(help="Id of the job", metavar="JOB", show_default=False)],
@@ -23,6 +25,7 @@ def serve_retry(
     """
     if config is None and folder is None:
         raise typer.BadParameter("name the node's settings file, or its --folder")
+    need_serve_extra()
     from groundglass.errors import QueueError
     from groundglass.server.jobs import JobStore
     from groundglass.server.settings import read_settings

@@ -51,7 +51,7 @@ def show(
     typer.echo(f"{manifest.name} {manifest.version}: {manifest.title}")
     typer.echo(f"licence: {manifest.license}")
     typer.echo("trained on: " + "; ".join(manifest.training_data))
-    typer.echo("held out: " + ", ".join(manifest.held_out))
+    typer.echo("held out: " + (", ".join(manifest.held_out) or "none"))
     for stage, entry in manifest.stages.items():
         typer.echo(f"{stage}: {entry.network}, {entry.parameters:,} parameters")
         typer.echo("  recipe: " + json.dumps(entry.recipe))

@@ -52,7 +52,7 @@ def clean_volume_file(path: Path, target: Path, kind: str) -> None:
     """
     if kind not in _CLEANERS:
         raise UnreadableError(
-            f"{path.name} is {kind}",
+            f"{path.name} is of the kind {kind}",
             expected="DICOM, NIfTI or NRRD",
             remedy="Convert it to NIfTI; look at pictures for text in them first",
         )

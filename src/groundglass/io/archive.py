@@ -145,6 +145,7 @@ def _check_name(info: zipfile.ZipInfo, path: Path) -> None:
         raise UnreadableError(
             f"{path.name} has the member {info.orig_filename!r}, which leaves its folder",
             expected="relative paths",
+            remedy="Do not unpack it with other tools; export the scan again",
         )
     if info.flag_bits & 1:
         raise UnreadableError(f"{path.name} is encrypted", expected="a zip without a password")

@@ -103,6 +103,7 @@ def _file(path: Path, scan_id: str) -> Found:
         raise UnreadableError(
             f"{path.name} is no image that is known",
             expected="DICOM, a zip of DICOM, NIfTI, NRRD, MHA/MHD, PNG or JPEG",
+            remedy="Name the scan's file, or its folder",
         )
     return Found(kind, (path,), path.parent, scan_id)
 
@@ -111,7 +112,9 @@ def _in_folder(folder: Path, scan_id: str, name: str) -> Found:
     """DICOM goes first, then one volume file, then pictures."""
     files = _walk(folder)
     if not files:
-        raise UnreadableError(f"{name} holds no files", expected="a scan")
+        raise UnreadableError(
+            f"{name} holds no files", expected="a scan", remedy="Name the folder that it is in"
+        )
     rest = tuple(path for path in files if not kind_of_name(path))
     if any(looks_like_dicom(path) for path in rest):
         return Found("dicom", rest, folder, scan_id)

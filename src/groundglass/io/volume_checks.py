@@ -38,7 +38,9 @@ def check_nifti(path: Path) -> None:
         head = file.read(_NIFTI2)
     if len(head) < _NIFTI1:
         raise UnreadableError(
-            f"{path.name} is cut short after {len(head)} bytes", expected="a NIfTI header"
+            f"{path.name} is cut short after {len(head)} bytes",
+            expected="a NIfTI header",
+            remedy="Copy or export it again",
         )
     order = "<" if struct.unpack("<i", head[:4])[0] in (_NIFTI1, _NIFTI2) else ">"
     if struct.unpack(f"{order}i", head[:4])[0] == _NIFTI2 and len(head) == _NIFTI2:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from groundglass.deidentification.scan import scan_pseudonym
 from groundglass.deidentification.secret_key import SecretKey
 from groundglass.errors import GroundglassError, OutputError
-from groundglass.findings import Findings
 from groundglass.io.found import scan_id_of
 from groundglass.outputs.cohort import CohortRow, write_cohort
-from groundglass.outputs.result_folder import is_complete
 from groundglass.pipeline.analyze import AnalyzeOptions, analyze_scan
 from groundglass.pipeline.classify import LoadedClassifier
+from groundglass.pipeline.resume import AskedModels, result_to_keep
 from groundglass.predictor.cascade import Cascade
 
 log = logging.getLogger(__name__)
@@ -62,13 +58,14 @@ def analyze_cohort(
     load_cascade: Callable[[], Cascade],
     *,
     options: AnalyzeOptions,
-    resume: bool = False,
+    resume: bool | AskedModels = False,
     on_row: Callable[[CohortRow], None] | None = None,
     load_classifier: Callable[[], LoadedClassifier | None] | None = None,
 ) -> list[CohortRow]:
     """Analyze every job and write OUT/cohort.csv after each, so that a kill loses no row.
 
-    With `resume`, whole results are taken as they are; models are loaded once, and only if needed.
+    With `resume`, whole results that are what this call would make stay (`pipeline.resume`); True
+    does not ask which models made them. Models are loaded once, and only if needed.
     Raises: OutputError where OUT cannot be made or written; whatever `load_cascade` or
     `load_classifier` raises, for without the models asked for no scan can be analyzed.
     """
@@ -78,7 +75,7 @@ def analyze_cohort(
     _make_folder(out)
     for job in jobs:
         began = time.perf_counter()
-        row = _done_before(job) if resume else None
+        row = _kept(job, options, resume) if resume else None
         if row is None:
             if cascade is None:
                 cascade = load_cascade()
@@ -132,17 +129,14 @@ def _make_folder(out: Path) -> None:
         ) from error
 
 
-def _done_before(job: CohortJob) -> CohortRow | None:
-    if not is_complete(job.folder):
+def _kept(job: CohortJob, options: AnalyzeOptions, resume: bool | AskedModels) -> CohortRow | None:
+    models = None if isinstance(resume, bool) else resume
+    old = result_to_keep(job.folder, job.path, options, models)
+    if old is None:
         return None
-    try:
-        text = (job.folder / "findings.json").read_text(encoding="utf-8")
-        seconds = json.loads((job.folder / "run.json").read_text(encoding="utf-8"))["seconds_total"]
-        findings = Findings.model_validate_json(text)
-    except (OSError, ValidationError, ValueError, KeyError):
-        log.warning("result at %s cannot be read and is made again", job.folder)
-        return None
-    return CohortRow(job.scan_id, str(job.path), "skipped", findings=findings, seconds=seconds)
+    return CohortRow(
+        job.scan_id, str(job.path), "skipped", findings=old.findings, seconds=old.seconds
+    )
 
 
 def check_outputs(inputs: Sequence[Path], out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -44,8 +45,8 @@ def _reasons(manifest: ClassifierManifest, familiar: Familiar, scan: ShownScan) 
         )
     if volume.intensity.domain not in known.domains:
         yield (
-            f"Intensities are in {volume.intensity.domain}; the classifier was trained on "
-            f"{' and '.join(known.domains)}."
+            f"Intensities are {_domain(volume.intensity.domain)}; the classifier was trained on "
+            f"{' and '.join(_domain(one) for one in known.domains)}."
         )
     yield from _outside("The number of slices shown to it is", len(scan.slices), known.slices)
     if volume.spacing_is_real:
@@ -77,14 +78,20 @@ def _reasons(manifest: ClassifierManifest, familiar: Familiar, scan: ShownScan) 
         )
 
 
+def _domain(name: str) -> str:
+    """A domain as a reader knows it."""
+    return {"hu": "HU", "uint8": "8-bit gray levels"}.get(name, name)
+
+
 def _outside(what: str, value: float, span: Span, unit: str = "mm") -> Iterator[str]:
-    if isinstance(value, int):
-        unit = ""
+    low, high = span.low, span.high
+    if isinstance(value, int):  # a count, and so are its limits
+        low, high, unit = math.ceil(low), math.floor(high), ""
     rounding = 1e-6 * max(abs(span.low), abs(span.high))
     if not span.low - rounding <= value <= span.high + rounding:
         said = f"{value:.4g} {unit}".rstrip()
         yield (
             f"{what} {said}; the scans that the classifier learned from have "
-            f"{span.low:.4g} to {span.high:.4g} {unit}".rstrip()
+            f"{low:.4g} to {high:.4g} {unit}".rstrip()
             + ", margin included."
         )

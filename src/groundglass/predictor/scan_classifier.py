@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.special import expit
 
 from groundglass.classification import HeadAnswer, ScanClassification
 from groundglass.errors import InputError, NoLungError, WeightsError
@@ -172,11 +173,9 @@ class _Shown:
 def _answer(
     head: HeadPart, logit: float, weights: np.ndarray, regions: dict[int, np.ndarray]
 ) -> HeadAnswer:
-    scaled = logit / head.temperature
-    chance = 1 / (1 + math.exp(-scaled)) if scaled >= 0 else 1 - 1 / (1 + math.exp(scaled))
     return HeadAnswer(
         logit=logit,
-        probability=chance,
+        probability=float(expit(logit / head.temperature)),
         is_calibrated=head.is_calibrated,
         threshold=head.threshold,
         threshold_rule=head.threshold_rule,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundglass.errors import SettingsError
 from groundglass.server.job import Plan
 from groundglass.server.settings import AnalysisSettings
 
 if TYPE_CHECKING:
+    from groundglass.pipeline.classify import LoadedClassifier
     from groundglass.predictor.cascade import Cascade
 
 
@@ -37,23 +37,21 @@ class PipelineAnalysis:
     def __init__(self, settings: AnalysisSettings) -> None:
         self.settings = settings
         self._cascades: dict[str | None, Cascade] = {}
+        self._classifiers: dict[str, LoadedClassifier | None] = {}
 
     def __call__(self, request: AnalysisRequest) -> dict[str, Any]:
-        """Analyze one scan. Raises: as `analyze_scan`; SettingsError for a classifier."""
+        """Analyze one scan. Raises: as `analyze_scan`; WeightsError where a model is not here."""
         from groundglass.pipeline.analyze import AnalyzeOptions, analyze_scan
 
-        if request.plan.classifier is not None:
-            raise SettingsError(
-                f"classifier {request.plan.classifier!r} is asked for, and the node runs none yet",
-                remedy="Take classifier out of the node's settings",
-            )
         cascade = self._cascade(request.plan.lesion_model)
+        classifier = self._classifier(request.plan.classifier)
         done = analyze_scan(
             request.input,
             request.folder,
             cascade,
             options=AnalyzeOptions(overwrite=False, dicom=request.plan.dicom),
             scan_id=request.scan_id,
+            classifier=classifier,
         )
         return {
             "seconds": done.run["seconds"],
@@ -77,3 +75,14 @@ class PipelineAnalysis:
                 device=device,
             )
         return self._cascades[lesion_model]
+
+    def _classifier(self, name: str | None) -> LoadedClassifier | None:
+        if name is None:
+            return None
+        if name not in self._classifiers:
+            from groundglass.pipeline.load_classifier import load_classifier
+
+            self._classifiers[name] = load_classifier(
+                name, engine=self.settings.engine, device=self.settings.device
+            )
+        return self._classifiers[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
@@ -151,6 +152,8 @@ def _as_failure(error: Exception) -> _Failure:
         return _Failure(str(error), kind, can_retry)
     if isinstance(error, MemoryError):
         return _Failure("The analysis ran out of memory.", kind, True)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _Failure("The node's disk is full.", kind, True)
     return _Failure(f"The analysis broke off: {place_of(error)}.", kind, True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import json
 import os
@@ -60,9 +61,13 @@ class AuditLog:
         }
         data = json.dumps(line).encode() + b"\n"
         try:
-            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
-                os.write(handle, data)  # in one call, so that lines never mix
+                if _is_torn(handle):
+                    data = b"\n" + data
+                # in one call, so that lines never mix
+                if os.write(handle, data) < len(data):  # as much as the disk took
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(handle)
             finally:
                 os.close(handle)
@@ -71,3 +76,9 @@ class AuditLog:
                 f"audit file {self.path} cannot be written ({error.strerror})",
                 remedy="Check that the disk has room and that this user may write there",
             ) from error
+
+
+def _is_torn(handle: int) -> bool:
+    """Whether the last line has no end: the disk was full when it was written."""
+    size = os.fstat(handle).st_size
+    return size > 0 and os.pread(handle, 1, size - 1) != b"\n"

@@ -89,12 +89,23 @@ class DeliveryStore:
         with self._database.begin() as connection:
             leases.end(connection, DELIVERIES, lease, state="done", now=self._clock(), error=None)
 
-    def fail(self, lease: Lease, error: str, *, can_retry: bool) -> str:
-        """'waiting' for another try, or 'failed' and set aside. Raises: LeaseLostError."""
+    def fail(
+        self, lease: Lease, error: str, *, can_retry: bool, at_least_seconds: float = 0.0
+    ) -> str:
+        """'waiting' for another try, or 'failed' and set aside. Raises: LeaseLostError.
+
+        `at_least_seconds`: how long the peer wants to be left alone.
+        """
         retries = self.retries if can_retry else None
         with self._database.begin() as connection:
             return leases.fail(
-                connection, DELIVERIES, lease, error, now=self._clock(), retries=retries
+                connection,
+                DELIVERIES,
+                lease,
+                error,
+                now=self._clock(),
+                retries=retries,
+                at_least_seconds=at_least_seconds,
             )
 
     def set_aside_dead(self) -> list[Delivery]:

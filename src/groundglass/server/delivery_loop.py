@@ -113,7 +113,8 @@ class DeliveryLoop:
             else f"Sending broke off: {place_of(error)}."
         )
         can_retry = not (isinstance(error, SendError) and error.is_permanent)
-        state = self._jobs.deliveries.fail(lease, text, can_retry=can_retry)
+        wait = error.wait_seconds if isinstance(error, SendError) else 0.0
+        state = self._jobs.deliveries.fail(lease, text, can_retry=can_retry, at_least_seconds=wait)
         log.warning("job %s: sending to %s: %s", delivery.job_id, delivery.peer, text)
         if state == "failed":
             self._note_failure(delivery, job, kind=kind)

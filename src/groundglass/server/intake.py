@@ -45,9 +45,8 @@ class Intake:
             log.error("job %s: study %s set aside after %d tries", job.id, label, job.tries)
             self._audit.write("failed", job.study_uid, job=job.id, tries=job.tries, kind="Died")
         waited_for = self._jobs.open_studies()
-        for study in self._spool.studies(unsettled=True):
-            if study.submitted == study.content and study.study_uid not in waited_for:
-                self._spool.mark_settled(study)
+        for study in self._spool.submitted_studies(without=waited_for):
+            self._spool.mark_settled(study)
 
     def _submit(self, study: SpooledStudy) -> None:
         uid, label = study.study_uid, study_label(study.study_uid)

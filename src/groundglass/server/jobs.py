@@ -19,6 +19,9 @@ from groundglass.server.job import Counts, Job, Plan
 from groundglass.server.leases import Lease, Retries
 from groundglass.server.settings import ServeSettings
 
+_SEND_JITTER = 0.5
+"""A peer that was away has all results waiting for it at once when it is back."""
+
 
 class JobStore:
     """The queue in a database. Several processes on several machines may use it at once.
@@ -54,7 +57,9 @@ class JobStore:
             settings.database_url,
             lease_seconds=settings.lease_seconds,
             retries=Retries(settings.tries, settings.backoff_seconds),
-            send_retries=Retries(send.tries, send.backoff_seconds, send.longest_backoff_seconds),
+            send_retries=Retries(
+                send.tries, send.backoff_seconds, send.longest_backoff_seconds, _SEND_JITTER
+            ),
         )
 
     def submit(self, study_uid: str, plan: Plan) -> tuple[Job, bool]:

@@ -11,6 +11,7 @@ still counted once.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,16 +36,23 @@ class Lease:
 
 @dataclass(frozen=True)
 class Retries:
-    """After `tries` a row is set aside; between them it waits, each time twice as long."""
+    """After `tries` a row is set aside; between them it waits, each time twice as long.
+
+    `jitter`: by which share at most a wait is shortened at random, so that what failed together
+    does not come again together.
+    """
 
     tries: int = 3
     backoff_seconds: float = 30.0
     longest_backoff_seconds: float = 3600.0
+    jitter: float = 0.0
 
-    def wait_seconds(self, tries_done: int) -> float:
-        """How long to wait after so many tries."""
+    def wait_seconds(self, tries_done: int, *, at_least: float = 0.0) -> float:
+        """How long to wait after so many tries; `at_least` is heeded up to the longest wait."""
         doublings = min(max(tries_done, 1) - 1, 60)
-        return min(self.backoff_seconds * 2.0**doublings, self.longest_backoff_seconds)
+        wait = min(self.backoff_seconds * 2.0**doublings, self.longest_backoff_seconds)
+        wait *= 1 - self.jitter * random.random()
+        return max(wait, min(at_least, self.longest_backoff_seconds))
 
 
 def set_aside_dead(connection: sa.Connection, table: sa.Table, now: float, tries: int) -> list[str]:
@@ -139,6 +147,7 @@ def fail(
     *,
     now: float,
     retries: Retries | None,
+    at_least_seconds: float = 0.0,
 ) -> str:
     """Note the error; wait for another try, or be set aside. Returns the new state.
 
@@ -148,7 +157,8 @@ def fail(
     if retries is None or tries is None or tries >= retries.tries:
         end(connection, table, lease, state="failed", now=now, error=error)
         return "failed"
-    put_back(connection, table, lease, next_try=now + retries.wait_seconds(tries), error=error)
+    wait = retries.wait_seconds(tries, at_least=at_least_seconds)
+    put_back(connection, table, lease, next_try=now + wait, error=error)
     return "waiting"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from groundglass.server.outgoing import (
     raise_not_taken,
 )
 from groundglass.server.peers import StowPeer
+from groundglass.server.retry_after import retry_after
 from groundglass.server.tls import peer_context
 
 _CHUNK_BYTES = 1 << 20
@@ -43,13 +45,14 @@ def send_by_stow(
     `seconds`: how long the peer may be silent. Raises: SendError; what `note_sent` raises.
     """
     name = f"the STOW-RS service at {urlsplit(peer.url).hostname}"  # the URL may hold a password
-    status, body = _post(objects, peer, seconds, name)
+    status, body, wait = _post(objects, peer, seconds, name)
     if status not in _WITH_AN_ANSWER:
         raise SendError(
             f"{name} answered {status}",
             expected="200, 202 or 409 with what was stored",
             remedy="Check url and token of the peer" if status < 500 else "",
             is_permanent=status < 500 and status not in _LATER,
+            wait_seconds=wait,
         )
     taken, reasons = _read_reply(body, name)
     left = []
@@ -66,8 +69,8 @@ def send_by_stow(
 
 def _post(
     objects: Sequence[Outgoing], peer: StowPeer, seconds: float, name: str
-) -> tuple[int, bytes]:
-    """Status and body of the reply. Raises: SendError."""
+) -> tuple[int, bytes, float]:
+    """Status, body and Retry-After of the reply, in seconds. Raises: SendError."""
     boundary = secrets.token_hex(16)
     try:
         verify = peer_context(peer.ca) if peer.url.startswith("https:") else True
@@ -86,7 +89,8 @@ def _post(
             httpx.Client(verify=verify, timeout=seconds, trust_env=False) as client,
             client.stream("POST", url, content=_body(objects, boundary), headers=headers) as reply,
         ):
-            return reply.status_code, _bounded(reply, name)
+            wait = retry_after(reply.headers.get("Retry-After", ""), time.time())
+            return reply.status_code, _bounded(reply, name), wait
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         what = type(error).__name__
         raise SendError(f"{name} cannot be reached, or broke off ({what})") from error

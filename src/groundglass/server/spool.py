@@ -20,7 +20,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from groundglass.server import disk
 from groundglass.server.room import Room
 from groundglass.server.settings import Limits
 from groundglass.server.spooled_study import Origin, SpooledStudy, read_study
+from groundglass.server.study_mark import StudyMark, read_mark
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
 
@@ -64,6 +65,7 @@ class Spool:
             raise _no_room(error) from error
         self._room = Room(self.folder, self.limits)
         self._counting = threading.Lock()
+        self._submitted: dict[str, StudyMark] = {}
 
     def receive(
         self, study_uid: str, series_uid: str, sop_uid: str, data: bytes | Path, *, origin: Origin
@@ -116,12 +118,7 @@ class Spool:
 
         `settled_before`: seconds since 1970.
         """
-        for folder in sorted(self._studies.iterdir()):
-            settled = _modified(folder / "settled")
-            if unsettled and settled is not None:
-                continue
-            if settled_before is not None and (settled is None or settled >= settled_before):
-                continue
+        for folder in self._folders(unsettled=unsettled, settled_before=settled_before):
             study = read_study(folder)
             if study is not None:
                 yield study
@@ -131,12 +128,39 @@ class Spool:
         return read_study(self._studies / check_uid("study", study_uid))
 
     def quiet_studies(self, now: float, quiet_seconds: float) -> list[SpooledStudy]:
-        """Studies that nothing came for in `quiet_seconds` and whose content was not submitted."""
-        return [
-            study
-            for study in self.studies(unsettled=True)
-            if now - study.last_received >= quiet_seconds and study.content != study.submitted
-        ]
+        """Studies that nothing came for in `quiet_seconds` and whose content was not submitted.
+
+        Objects are listed of those alone that may be such a study: once, and when more came.
+        """
+        found, known = [], {}
+        for folder in self._folders(unsettled=True):
+            mark = read_mark(folder)
+            if mark is None or now - mark.last_received < quiet_seconds:
+                continue
+            if self._submitted.get(folder.name) == mark:
+                known[folder.name] = mark
+                continue
+            study = read_study(folder)
+            if study is None or now - study.last_received < quiet_seconds:
+                continue
+            if study.content != study.submitted:
+                found.append(study)
+            elif mark.is_sure(now):
+                known[folder.name] = mark
+        self._submitted = known
+        return found
+
+    def submitted_studies(self, *, without: Collection[str] = ()) -> Iterator[SpooledStudy]:
+        """Unsettled studies whose content the queue was given; the UIDs of `without` left out."""
+        for folder in self._folders(unsettled=True):
+            if folder.name in without:
+                continue
+            mark = read_mark(folder)
+            if mark is None or mark.submitted_ns is None or mark.grew_since_submitted:
+                continue
+            study = read_study(folder)
+            if study is not None and study.submitted == study.content:
+                yield study
 
     def mark_submitted(self, study: SpooledStudy) -> None:
         """The queue has this content, or needs none of it: `quiet_studies` leaves it out."""
@@ -177,6 +201,17 @@ class Spool:
             else:
                 path.unlink(missing_ok=True)
         return len(left)
+
+    def _folders(
+        self, *, unsettled: bool = False, settled_before: float | None = None
+    ) -> Iterator[Path]:
+        for folder in sorted(self._studies.iterdir()):
+            settled = _modified(folder / "settled")
+            if unsettled and settled is not None:
+                continue
+            if settled_before is not None and (settled is None or settled >= settled_before):
+                continue
+            yield folder
 
     def _keep(self, final: Path, data: bytes | Path, size: int, origin: Origin) -> Receipt:
         series, study = final.parent, final.parent.parent

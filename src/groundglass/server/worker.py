@@ -115,11 +115,13 @@ class Worker:
                     return
                 raise
             except TryFailedError as error:
+                files.remove()  # what filled the disk must go before the queue can be told of it
                 self._failed(job, lease, str(error), kind=error.kind, can_retry=error.can_retry)
                 return
             except (QueueError, LeaseLostError):
                 raise
             except GroundglassError as error:
+                files.remove()
                 kind = type(error).__name__
                 self._failed(job, lease, str(error), kind=kind, can_retry=kind == "OutputError")
                 return

@@ -120,7 +120,7 @@ def _conditions(
         ", too." if same else "; these are not."
     )
     command = ["groundglass", "study", "covtanet", "--table", "4", "--budget", budget.name]
-    if not is_phantom:
+    if budget.name != "tiny":
         command += ["--index", request.index.name]
     command += ["--folds", ",".join(map(str, budget.folds))]
     if request.seed:

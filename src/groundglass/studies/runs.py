@@ -13,6 +13,7 @@ from groundglass.datasets.index import IndexRow, PreparedScan, load_prepared, re
 from groundglass.errors import DatasetError, SettingsError
 from groundglass.networks.build import build_network
 from groundglass.studies.budget import Budget, StageBudget
+from groundglass.studies.patient_halves import patient_halves
 from groundglass.studies.plan import begun_suffix
 from groundglass.studies.row import Protocol
 from groundglass.studies.run_result import RunResult
@@ -218,17 +219,8 @@ class StudyRuns:
         return folder
 
     def halves(self, split: Split) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The training scans in two halves; every patient whole, like numbers of slices."""
-        groups: dict[str, list[IndexRow]] = {}
-        for row in self.train_rows(split):
-            groups.setdefault(row.group, []).append(row)
-        order = sorted(
-            groups, key=lambda g: (groups[g][0].is_healthy, -sum(r.slices for r in groups[g]), g)
-        )
-        sides: tuple[list[str], list[str]] = ([], [])
-        for place, name in enumerate(order):  # 0 1 1 0 0 1 1 0: the larger ones on both sides
-            sides[(place + 1) // 2 % 2].extend(row.scan_id for row in groups[name])
-        return tuple(sorted(sides[0])), tuple(sorted(sides[1]))
+        """The training scans in two halves, as `patient_halves`."""
+        return patient_halves(self.train_rows(split))
 
     def test_lungs(self, network: str, split: Split, scan: PreparedScan) -> np.ndarray:
         """Lungs of a test scan by the first stage of `network`, cleaned as the product's are.

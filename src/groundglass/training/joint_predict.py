@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 from groundglass.errors import WeightsError
 from groundglass.networks.covtanet import VolumeClassifier
@@ -36,12 +37,12 @@ class ScanPrediction:
     @property
     def findings_probability(self) -> float:
         """Of findings, against normal; as high as the classifier says, not calibrated."""
-        return _sigmoid(self.diagnosis)
+        return float(expit(self.diagnosis))
 
     @property
     def severe_probability(self) -> float:
         """Of severe, against mild; not calibrated."""
-        return _sigmoid(self.severity)
+        return float(expit(self.severity))
 
 
 class JointPredictor:
@@ -92,7 +93,3 @@ class JointPredictor:
             w[0].float().cpu().numpy() for w in (said.diagnosis_weights, said.severity_weights)
         ]
         return ScanPrediction(scan_id, diagnosis, severity, found.slices, *weights)
-
-
-def _sigmoid(logit: float) -> float:
-    return 1 / (1 + math.exp(-logit)) if logit >= 0 else 1 - 1 / (1 + math.exp(logit))

@@ -23,7 +23,11 @@ def read_run_file(
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(f"run file {path} cannot be read: {error}") from error
+        raise SettingsError(
+            f"run file {path} cannot be read ({error})",
+            expected="a YAML file",
+            remedy="Begin with one of the folder recipes/ of the repository",
+        ) from error
     if not isinstance(values, dict):
         raise SettingsError(f"run file {path} holds no settings", expected="YAML key: value")
     try:

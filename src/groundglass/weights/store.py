@@ -185,6 +185,14 @@ def find_weights(name: str = DEFAULT_WEIGHTS) -> Weights:
     return found
 
 
+def is_classifier(name: str) -> bool:
+    """Whether weights of that name, or in that folder, are a classifier's; False where none are.
+
+    Raises: WeightsError where they are damaged.
+    """
+    return isinstance(_open(name), ClassifierWeights)
+
+
 def find_classifier_weights(name: str) -> ClassifierWeights:
     """A classifier of whole scans, by name or folder.
 

@@ -66,7 +66,7 @@ def test_both_routes_with_plot_and_maps(case, reliable: Findings) -> None:
         "weight of the slice in the answer",
         "Findings or normal: slices with the greatest weight",
         "30.0 % of the weight",
-        "They say where the head looked, not why",
+        "they say where the head looked, not why",
     ):
         assert words in text, words
 

@@ -110,14 +110,17 @@ class TestTable:
     def test_calibration_in_words(self, mild: Findings) -> None:
         rough = made_head(0.2, WEIGHTS, is_calibrated=False)
         one = cells(with_learned(mild, answer(severity=rough)))["How sure"][1]
-        assert one == "Findings: calibrated, a chance. Severe: not calibrated, no chance."
+        assert one.split("\n") == [
+            "Findings: calibrated, on scans like those it was fitted to a chance.",
+            "Severe: not calibrated, it ranks scans and is no chance.",
+        ]
         none = answer(diagnosis=replace(rough, probability=0.8), severity=rough)
         assert cells(with_learned(mild, none))["How sure"][1].startswith("Not calibrated")
 
     def test_two_rules_are_both_told(self, mild: Findings) -> None:
         other = replace(made_head(0.2, WEIGHTS), threshold=0.7, threshold_rule="sensitivity 0.95.")
         text = cells(with_learned(mild, answer(severity=other)))["Borders"][1]
-        assert text == f"findings from 0.50 ({RULE}); severe from 0.70 (sensitivity 0.95)"
+        assert text == f"findings from 0.50 ({RULE})\nsevere from 0.70 (sensitivity 0.95)"
 
     def test_made_up_scans_are_no_patients(self, mild: Findings) -> None:
         said = cells(with_learned(mild, answer(0.9, 0.9, trained_on="a cohort of phantoms")))
@@ -303,7 +306,8 @@ class TestMaps:
             "Slice 9 of 24",
         ]
         assert [p.detail for p in first.pictures] == [
-            f"{share}\u00a0% of the weight" for share in ("30.0", "20.0", "10.0")
+            f"{share}\u00a0% of the weight; map up to 100\u00a0% of the strongest"
+            for share in ("30.0", "20.0", "10.0")
         ]
         assert [p.title.split(",")[0] for p in second.pictures] == ["Slice 21 of 24"]
         assert re.fullmatch(
@@ -311,3 +315,25 @@ class TestMaps:
             "lesions outlined.",
             first.pictures[0].alt,
         )
+
+    def test_how_far_a_map_reaches_is_said(self, case, mild: Findings) -> None:
+        faint = {
+            d: np.full((40, 48), high, np.float32) for d, high in ((4, 0), (6, 0.004), (8, 0.12))
+        }
+        section = section_of(case, mild, answer(diagnosis=made_head(0.9, WEIGHTS, regions=faint)))
+        assert [p.detail.split("; ")[1] for p in section.maps[0].pictures] == [
+            "map up to 0\u00a0% of the strongest",
+            "map below 1\u00a0% of the strongest",
+            "map up to 12\u00a0% of the strongest",
+        ]
+
+    def test_what_the_maps_speak_for(self, case, mild: Findings) -> None:
+        assert "what speaks for findings and for severe, whatever the answer is" in (
+            section_of(case, mild, answer()).maps_note
+        )
+        assert "what speaks for findings, whatever" in section_of(case, mild, answer(0.1)).maps_note
+
+
+def test_each_reason_has_a_line(case, mild: Findings) -> None:
+    text = page(rendered(case, mild, answer(abstained=("Too <few> slices.", "Too loud."))))
+    assert "<td>Too &lt;few&gt; slices.<br>Too loud.</td>" in text

@@ -60,7 +60,15 @@ def test_paging(node: Made) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=501", "limit=x", "offset=-1", "state=lost", "study_uid=" + "1" * 65],
+    [
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "offset=-1",
+        "state=lost",
+        "study_uid=" + "1" * 65,
+        "study_uid=1%00",
+    ],
 )
 def test_bad_parameters_are_422_and_not_repeated(node: Made, query: str) -> None:
     answer = node.client("read").get(f"/api/v1/jobs?{query}")
@@ -156,6 +164,15 @@ def test_no_name_leads_out_of_the_result(node: Made, name: str) -> None:
             assert "root:" not in answer.text
         else:
             assert answer.status_code in (404, 405, 422), url
+
+
+@pytest.mark.parametrize("name", ["1%00", "%00", "1%2F2", "%F0%9F%98%80", "1%0D%0AX:1"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_no_id_of_odd_characters_reaches_the_database(
+    node: Made, method: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.jobs, "get", lambda job_id: pytest.fail(f"asked for {job_id!r}"))
+    assert node.client().request(method, f"/api/v1/jobs/{name}").status_code in (404, 422)
 
 
 @pytest.mark.parametrize("folder", ["..", ".", "", "a/b", "/etc", None, 3, "absent"])

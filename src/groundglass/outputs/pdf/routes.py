@@ -14,12 +14,6 @@ from groundglass.outputs.report.route_section import RouteSection
 
 _LABEL, _LEAST_ROOM = 78.0, 120.0
 _WORDS = {"diagnosis": "findings or normal", "severity": "severe or mild"}
-_MAPS_NOTE = (
-    "Maps of regions (Grad-CAM): uncolored where there is none, from violet (weak) over pink to "
-    "yellow, the strongest place in any slice of that head. They say where the head looked, not "
-    "why, and they are blurred: a network\u2019s cell covers many pixels. The white line is the "
-    "lesion mask of route 1."
-)
 
 
 def alerts(writer: Writer, section: RouteSection) -> list[Flowable]:
@@ -50,7 +44,9 @@ def _table(writer: Writer, section: RouteSection, *, has_learned: bool) -> Table
     rows = [["", *[writer.say(name, "label") for name in names]]]
     for row in section.rows:
         texts = (row.measured, row.learned)[:sides]
-        cells = [writer.say(text or "\u2013", "cell") for text in texts]
+        cells = [
+            [writer.say(line, "cell") for line in (text or "\u2013").split("\n")] for text in texts
+        ]
         rows.append([writer.say(row.label, "label"), *cells])
     style = TableStyle(
         [
@@ -86,7 +82,7 @@ def _carried(writer: Writer, section: RouteSection) -> list[Flowable]:
             (HexColor("#5c01a6"), "weak"), (HexColor("#f0f921"), "strongest"),
             (OUTLINE, "lesion mask (white line)"),
         )  # fmt: skip
-        out += [Key(entries, WIDTH), writer.say(_MAPS_NOTE, "fine")]
+        out += [Key(entries, WIDTH), writer.say(section.maps_note, "fine")]
     elif section.maps_missing:
         out.append(writer.say(f"No maps of regions: {section.maps_missing}.", "fine"))
     return out

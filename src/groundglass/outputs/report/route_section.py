@@ -18,6 +18,16 @@ _MOST_MAPS = 3
 """Pictures a head: the slices with its greatest weights."""
 _MAP_PX = 420
 _ASKED = {"diagnosis": "Findings or normal", "severity": "Severe or mild"}
+_YES = {"diagnosis": "findings", "severity": "severe"}
+
+
+_MAPS_NOTE = (
+    "Maps of regions (Grad-CAM): uncolored where there is none, from violet (weak) over pink to "
+    "yellow, the strongest place in any slice of that head, which may be a slice not shown. They "
+    "mark what speaks for {yes}, whatever the answer is; they say where the head looked, not why, "
+    "and they are blurred: a network\u2019s cell covers many pixels. The white line is the lesion "
+    "mask of route 1."
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class RouteSection:
     carried: tuple[str, ...] = ()
     plot_missing: str = ""
     maps: tuple[HeadMaps, ...] = ()
+    maps_note: str = ""
     maps_missing: str = ""
 
 
@@ -61,6 +72,7 @@ def build_section(
         if chosen:
             pictures = tuple(_draw(scene, answer, name, d) for d in chosen)
             maps.append(HeadMaps(_ASKED[name], pictures))
+    yes = " and for ".join(_YES[name] for name in heads)
     plot = plot_attention(scene, answer, heads, sorted(shown))
     return RouteSection(
         rows,
@@ -69,6 +81,7 @@ def build_section(
         carried,
         "" if plot else "fewer than three slices were read",
         tuple(maps),
+        _MAPS_NOTE.format(yes=yes) if maps else "",
         "" if maps else answer.regions_missing.rstrip(".") or "the classifier made none",
     )
 
@@ -95,7 +108,13 @@ def _draw(scene: Scene, answer: ScanClassification, name: str, d: int) -> Pictur
     head: HeadAnswer = getattr(answer, name)
     weight = 100.0 * float(head.slice_weights[list(answer.slices).index(d)])
     where = scene.position_text(d)
-    detail = f"{weight:.1f}\u00a0% of the weight"
+    reach = 100.0 * float(head.regions[d].max(initial=0.0))
+    detail = f"{weight:.1f}\u00a0% of the weight; map {_up_to(reach)} of the strongest"
     alt = f"Axial {where} under the map of regions, {_ASKED[name].lower()}; lesions outlined."
     texts = (where.capitalize(), detail, alt.replace("\u00a0", " "))
     return draw_regions(scene, d, head.regions[d], longest=_MAP_PX, texts=texts)
+
+
+def _up_to(percent: float) -> str:
+    """'up to 12 %'; never a 0 that is not one."""
+    return "below 1\u00a0%" if 0 < percent < 1 else f"up to {percent:.0f}\u00a0%"

@@ -15,7 +15,10 @@ _RECORD = "\u2013 (kept in findings.json for the record)"
 
 @dataclass(frozen=True)
 class RouteRow:
-    """One line of the table: what it is about, and what each route says of it."""
+    """One row of the table: what it is about, and what each route says of it.
+
+    Texts may hold several lines.
+    """
 
     label: str
     measured: str
@@ -54,8 +57,8 @@ def _measured_cells(route: MeasuredRoute, grade: str) -> dict[str, str]:
             f"{route.severe_from_percent:g}\u00a0% of the lungs"
         ),
         "How sure": _certainty(route),
-        "Not used, because": " ".join(route.not_reliable),
-        "To bear in mind": " ".join(route.caveats),
+        "Not used, because": "\n".join(route.not_reliable),
+        "To bear in mind": "\n".join(route.caveats),
         "Made by": "Rule on the segmented lesions",
     }
 
@@ -84,7 +87,7 @@ def _learned_cells(route: LearnedRoute) -> dict[str, str]:
         "Figures": _RECORD,
         "Borders": _thresholds(findings, severe),
         "How sure": _NOTHING,
-        "Not used, because": " ".join(route.abstained),
+        "Not used, because": "\n".join(route.abstained),
         "To bear in mind": PHANTOM_NOTE if route.is_phantom_trained else "",
         "Made by": (
             f"{route.name} {route.version}, learned from {route.trained_on.rstrip('.')} "
@@ -119,7 +122,7 @@ def _thresholds(findings: HeadFindings, severe: HeadFindings) -> str:
     if rules[0] == rules[1]:
         return ", ".join(texts) + (f" (both: {rules[0]})" if rules[0] else "")
     pairs = zip(texts, rules, strict=True)
-    return "; ".join(f"{text} ({rule})" if rule else text for text, rule in pairs)
+    return "\n".join(f"{text} ({rule})" if rule else text for text, rule in pairs)
 
 
 def _calibration(heads: list[tuple[str, HeadFindings]]) -> str:
@@ -128,5 +131,8 @@ def _calibration(heads: list[tuple[str, HeadFindings]]) -> str:
         return "Calibrated: on scans like those it was fitted to, a chance."
     if not any(head.is_calibrated for _, head in heads):
         return "Not calibrated: a high figure ranks a scan above others, it is no chance."
-    words = {True: "calibrated, a chance", False: "not calibrated, no chance"}
-    return ". ".join(f"{name}: {words[head.is_calibrated]}" for name, head in heads) + "."
+    words = {
+        True: "calibrated, on scans like those it was fitted to a chance",
+        False: "not calibrated, it ranks scans and is no chance",
+    }
+    return "\n".join(f"{name}: {words[head.is_calibrated]}." for name, head in heads)

@@ -27,7 +27,9 @@ from groundglass.server.http.results import result_files
 from groundglass.server.job import Job
 
 JOBS = "/api/v1/jobs"
-JobId = Annotated[str, Path(max_length=64, description="The job's id.")]
+_PLAIN = r"^[\w.-]*$"
+"""Ids and UIDs; above all no NUL, which PostgreSQL takes in no text."""
+JobId = Annotated[str, Path(max_length=64, pattern=_PLAIN, description="The job's id.")]
 _MOST = 500
 
 
@@ -40,7 +42,9 @@ def jobs_router(node: Node) -> APIRouter:
     def list_jobs(
         _caller: Reader,
         state: Annotated[State | None, Query(description="Only jobs in this state.")] = None,
-        study_uid: Annotated[str | None, Query(max_length=64, description="Of one study.")] = None,
+        study_uid: Annotated[
+            str | None, Query(max_length=64, pattern=_PLAIN, description="Of one study.")
+        ] = None,
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
         offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     ) -> JobPage:

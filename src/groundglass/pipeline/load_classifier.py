@@ -1,4 +1,4 @@
-"""`--classifier`: from a name on the command line to a classifier that is ready."""
+"""From the name of a classifier to one that is ready."""
 
 from __future__ import annotations
 
