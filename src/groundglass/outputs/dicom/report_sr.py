@@ -8,31 +8,23 @@ group of lesions says 0 ml and refers to none.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
 from groundglass.findings import Findings
-from groundglass.outputs.dicom.identity import IMPLEMENTATION_UID, MANUFACTURER, Identity, plain
+from groundglass.outputs.dicom.identity import IMPLEMENTATION_UID, MANUFACTURER, Identity
 from groundglass.outputs.dicom.inherited import UTF8
-from groundglass.outputs.dicom.report_numbers import (
-    LEARNED,
-    MOSMED,
-    MOSMED_DEFINITION,
-    SCHEME,
-    WHOLE,
-    ZONAL_DEFINITION,
-    grade_code,
-    report_numbers,
+from groundglass.outputs.dicom.report_groups import (
+    learned_group,
+    segment_group,
+    text_item,
+    whole_group,
 )
-from groundglass.outputs.dicom.report_routes import (
-    CONCLUSION,
-    RouteContent,
-    conclusion,
-    route_contents,
-)
+from groundglass.outputs.dicom.report_numbers import LEARNED, SCHEME, WHOLE, report_numbers
+from groundglass.outputs.dicom.report_routes import CONCLUSION, conclusion, route_contents
 from groundglass.outputs.dicom.segmentation import SEGMENTATION_STORAGE, coded
-from groundglass.outputs.dicom.segments import ANATOMICAL, LUNG_CODE, SEGMENTS, Coded, Segment
+from groundglass.outputs.dicom.segments import SEGMENTS, Coded
 from groundglass.outputs.dicom.sources import image_item
 
 if TYPE_CHECKING:
@@ -83,13 +75,18 @@ def _content(
     numbers = _segment_numbers(segmentation)
     measured = _measurements(findings)
     groups = [
-        _segment_group(segment, measured[segment.name], numbers.get(segment.name), identity)
+        segment_group(
+            segment,
+            measured[segment.name],
+            number=numbers.get(segment.name),
+            identity=identity,
+        )
         for segment in SEGMENTS
         if measured.get(segment.name)
     ]
     route, *learned = route_contents(findings)
-    groups.append(_whole_group(findings, measured[WHOLE], route, identity=identity))
-    groups += [_learned_group(each, measured.get(LEARNED), identity) for each in learned]
+    groups.append(whole_group(findings, measured[WHOLE], route=route, identity=identity))
+    groups += [learned_group(each, measured.get(LEARNED), identity=identity) for each in learned]
     device = DeviceObserverIdentifyingAttributes(
         uid=IMPLEMENTATION_UID,
         name=", ".join(identity.software_versions),
@@ -105,7 +102,7 @@ def _content(
     )
     texts = [(CONCLUSION, conclusion(findings)), (_COMMENT, findings.intended_use)]
     texts += [(_COMMENT, warning) for warning in findings.warnings]
-    report[0].ContentSequence.extend(_text(code, text) for code, text in texts)
+    report[0].ContentSequence.extend(text_item(code, text) for code, text in texts)
     return report
 
 
@@ -117,131 +114,6 @@ def _measurements(findings: Findings) -> dict[str, list[Measurement]]:
         made = Measurement(name=coded(number.code), value=number.value, unit=coded(number.unit))
         out.setdefault(number.group, []).append(made)
     return out
-
-
-def _segment_group(
-    segment: Segment, measurements: list[Measurement], number: int | None, identity: Identity
-) -> Any:
-    """TID 1411 on the segment, or TID 1501 where there is none to refer to."""
-    from highdicom.sr import (
-        AlgorithmIdentification,
-        FindingSite,
-        MeasurementsAndQualitativeEvaluations,
-        ReferencedSegment,
-        SourceSeriesForSegmentation,
-        TrackingIdentifier,
-        VolumetricROIMeasurementsAndQualitativeEvaluations,
-    )
-
-    algorithm = identity.algorithms[segment.role]
-    about = {
-        "tracking_identifier": TrackingIdentifier(
-            uid=identity.new_uid("segment", segment.name), identifier=segment.name
-        ),
-        "finding_type": coded(segment.kind),
-        "finding_category": coded(segment.category),
-        "finding_sites": [FindingSite(coded(segment.site or segment.kind))],
-        "algorithm_id": AlgorithmIdentification(plain(algorithm.name), plain(algorithm.version)),
-        "measurements": measurements,
-    }
-    if number is None:
-        return MeasurementsAndQualitativeEvaluations(**about)
-    return VolumetricROIMeasurementsAndQualitativeEvaluations(
-        **about,
-        referenced_segment=ReferencedSegment(
-            SEGMENTATION_STORAGE,
-            identity.new_instance_uid("seg"),
-            number,
-            source_series=SourceSeriesForSegmentation(identity.series_uid),
-        ),
-    )
-
-
-def _whole_group(
-    findings: Findings,
-    measurements: list[Measurement],
-    route: RouteContent,
-    *,
-    identity: Identity,
-) -> Any:
-    """TID 1501 about both lungs: shares, grade, score and class, definitions and source images."""
-    from highdicom.sr import (
-        FindingSite,
-        MeasurementsAndQualitativeEvaluations,
-        SourceImageForMeasurementGroup,
-        TrackingIdentifier,
-    )
-
-    severity = findings.severity
-    group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=identity.new_uid(WHOLE), identifier=WHOLE),
-        finding_type=coded(LUNG_CODE),
-        finding_category=coded(ANATOMICAL),
-        finding_sites=[FindingSite(coded(LUNG_CODE))],
-        measurements=measurements,
-        qualitative_evaluations=_evaluations(
-            (MOSMED, grade_code(findings)), (route.question, route.answer)
-        ),
-        source_images=[
-            SourceImageForMeasurementGroup(
-                item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID
-            )
-            for item in identity.source_items()
-        ],
-    )
-    group[0].ContentSequence.extend(
-        [
-            _text(MOSMED_DEFINITION, severity.mosmed.definition),
-            _text(
-                ZONAL_DEFINITION, f"{severity.zonal_score.definition} {severity.zonal_score.note}"
-            ),
-            *(_text(code, text) for code, text in route.texts),
-        ]
-    )
-    return group
-
-
-def _learned_group(
-    route: RouteContent, measurements: list[Measurement] | None, identity: Identity
-) -> Any:
-    """TID 1501 about both lungs by a classifier: class and probabilities, or why there are none."""
-    from highdicom.sr import (
-        AlgorithmIdentification,
-        FindingSite,
-        MeasurementsAndQualitativeEvaluations,
-        TrackingIdentifier,
-    )
-
-    algorithm = route.algorithm
-    group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=identity.new_uid(LEARNED), identifier=LEARNED),
-        finding_type=coded(LUNG_CODE),
-        finding_category=coded(ANATOMICAL),
-        finding_sites=[FindingSite(coded(LUNG_CODE))],
-        algorithm_id=algorithm
-        and AlgorithmIdentification(plain(algorithm.name), plain(algorithm.version)),
-        measurements=measurements,
-        qualitative_evaluations=_evaluations((route.question, route.answer)),
-    )
-    group[0].ContentSequence.extend(_text(code, text) for code, text in route.texts)
-    return group
-
-
-def _evaluations(*pairs: tuple[Coded, Coded | None]) -> list[Any]:
-    """Coded items, those without an answer left out."""
-    from highdicom.sr import QualitativeEvaluation
-
-    return [
-        QualitativeEvaluation(coded(question), coded(answer))
-        for question, answer in pairs
-        if answer is not None
-    ]
-
-
-def _text(code: Coded, text: str) -> Any:
-    from highdicom.sr import RelationshipTypeValues, TextContentItem
-
-    return TextContentItem(coded(code), plain(text), RelationshipTypeValues.CONTAINS)
 
 
 def _segment_numbers(segmentation: Dataset | None) -> dict[str, int]:
