@@ -41,7 +41,7 @@ class Node:
 
     def audit(self, lines: int) -> list[dict[str, Any]]:
         """The audit once it has so many lines: the last is written when the connection closes."""
-        for _ in range(100):
+        for _ in range(1200):
             path = self.settings.audit_file
             found = path.read_text().splitlines() if path.exists() else []
             if len(found) >= lines:

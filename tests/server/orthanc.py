@@ -88,7 +88,7 @@ def run_orthanc(folder: Path, **changes: Any) -> Iterator[Orthanc]:
 
 
 def _wait(process: subprocess.Popen[bytes], rest: httpx.Client, log: Path) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         with contextlib.suppress(httpx.TransportError):
             if rest.get("/system").status_code == 200:

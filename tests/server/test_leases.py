@@ -137,3 +137,20 @@ TestQueue.settings = settings(
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes
 )
+
+
+def test_jitter_shortens_a_wait_by_its_share_at_most() -> None:
+    waits = [Retries(9, 10, 25, jitter=0.5).wait_seconds(2) for _ in range(300)]
+    assert 10 <= min(waits) < 12
+    assert 18 < max(waits) <= 20
+
+
+def test_what_a_peer_asks_for_is_heeded_up_to_the_longest_wait() -> None:
+    retries = Retries(9, backoff_seconds=10, longest_backoff_seconds=25)
+    waits = [retries.wait_seconds(1, at_least=asked) for asked in (0, 9, 17, 1e9)]
+    assert waits == [10, 10, 17, 25]
+
+
+def test_waits_end_at_the_longest() -> None:
+    retries = Retries(9, backoff_seconds=10, longest_backoff_seconds=25)
+    assert [retries.wait_seconds(n) for n in (1, 2, 3, 10_000)] == [10, 20, 25, 25]

@@ -122,7 +122,7 @@ def running_node(settings: ServeSettings) -> Iterator[JobStore]:
     assert not thread.is_alive()
 
 
-def wait_until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+def wait_until(holds: Callable[[], Any], seconds: float = 180) -> Any:
     """What `holds` says as soon as it is not empty."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

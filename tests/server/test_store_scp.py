@@ -152,7 +152,7 @@ def test_an_endless_object_is_cut_off(start: Start, chest_series: list[Path]) ->
 def test_nonsense_closes_the_connection_only(start: Start, data: bytes) -> None:
     node = start()
     with (
-        socket.create_connection(("127.0.0.1", node.scp.port), timeout=5) as connection,
+        socket.create_connection(("127.0.0.1", node.scp.port), timeout=60) as connection,
         contextlib.suppress(ConnectionError),  # closed with our bytes unread
     ):
         connection.sendall(data)
@@ -168,7 +168,7 @@ def test_a_slow_peer_is_closed(start: Start, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(store_scp, "_QUIET_SECONDS", 0.4)
     node = start()
     began = time.monotonic()
-    with socket.create_connection(("127.0.0.1", node.scp.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", node.scp.port), timeout=60) as connection:
         connection.sendall(b"\x01\x00" + struct.pack(">I", 200))
         for _ in range(40):
             try:
@@ -181,3 +181,17 @@ def test_a_slow_peer_is_closed(start: Start, monkeypatch: pytest.MonkeyPatch) ->
             except OSError:
                 break
     assert time.monotonic() - began < 3
+
+
+def test_garbage_is_not_read_on(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    node = start()
+    with (
+        socket.create_connection(("127.0.0.1", node.scp.port), timeout=60) as connection,
+        contextlib.suppress(ConnectionError),  # closed while we speak
+    ):
+        connection.sendall(b"\x00" * 60_000)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+    told = [record for record in caplog.records if "Unknown PDU type" in record.getMessage()]
+    assert 1 <= len(told) < 10  # and not one for every six bytes

@@ -30,7 +30,7 @@ from groundglass.server.store_scp import StoreScp
 from .dicom_tools import Sockets
 
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
-SECONDS = 5.0
+SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")

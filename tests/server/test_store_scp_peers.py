@@ -73,11 +73,11 @@ def test_port_checks_take_no_place(start: Start) -> None:
     node = start(max_associations=1)
     began = time.monotonic()
     for _ in range(3):
-        socket.create_connection(("127.0.0.1", node.scp.port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", node.scp.port), timeout=60).close()
     while node.scp.connections() and time.monotonic() < began + 8:
         time.sleep(0.05)
     assert node.scp.connections() == 0  # long before a request would have been due
-    with socket.create_connection(("127.0.0.1", node.scp.port), timeout=5):
+    with socket.create_connection(("127.0.0.1", node.scp.port), timeout=60):
         association = associate(node)
         assert association.send_c_echo().Status == 0x0000
         association.release()
@@ -90,7 +90,7 @@ def test_number_of_connections_that_say_nothing(
     node = start(max_associations=1)
     silent = [socket.create_connection(("127.0.0.1", node.scp.port)) for _ in range(2)]
     time.sleep(0.3)
-    with socket.create_connection(("127.0.0.1", node.scp.port), timeout=5) as one_more:
+    with socket.create_connection(("127.0.0.1", node.scp.port), timeout=60) as one_more:
         assert one_more.recv(1) == b""
     for connection in silent:
         connection.close()

@@ -32,6 +32,8 @@ _READ_BYTES = 1 << 20
 """The longest PDU that is read at all: room for an association request with many contexts."""
 SPARE_CONNECTIONS = 50
 """Beyond the associations: some say nothing for a while, some are told that there are too many."""
+_NO_PDU = "Evt19"
+"""What came is no PDU, or one that cannot be read; its action has told the peer (A-ABORT)."""
 _log = logging.getLogger(__name__)
 
 
@@ -129,15 +131,21 @@ def _guard(association: Association) -> None:
     dul = association.dul
     act = dul.state_machine.do_action
 
+    def close() -> None:
+        if dul.socket is not None:
+            dul.socket.close()
+        dul.kill_dul()
+        wake(association)
+
     def guarded(event: str) -> None:
         try:
             act(event)
         except Exception as error:
             _log.warning("closed a connection: %s at %s", type(error).__name__, event)
-            if dul.socket is not None:
-                dul.socket.close()
-            dul.kill_dul()
-            wake(association)
+            close()
+        else:
+            if event == _NO_PDU:  # else the rest is read as PDUs of six bytes, and each is logged
+                close()
 
     dul.state_machine.do_action = guarded
 
