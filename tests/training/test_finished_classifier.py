@@ -10,7 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from groundglass.errors import SettingsError, WeightsError
+from groundglass.datasets.folds import patient_folds
+from groundglass.datasets.index import read_index
+from groundglass.errors import DatasetError, SettingsError, WeightsError
 from groundglass.training.checkpoint import load_state, save_state
 from groundglass.training.finished_classifier import FinishedClassifier
 
@@ -54,7 +56,7 @@ def test_another_scan_of_a_trained_patient_is_refused(
     """The same group under another name: a second scan of a patient that it learned from."""
     from dataclasses import replace
 
-    from groundglass.datasets.index import read_index, write_index
+    from groundglass.datasets.index import write_index
 
     index = tmp_path / "index"
     shutil.copytree(made_classifier.prepared, index)
@@ -64,6 +66,23 @@ def test_another_scan_of_a_trained_patient_is_refused(
     found = FinishedClassifier.of(made_classifier.run, index=index)
     with pytest.raises(SettingsError, match="the patients of twin taught a phase"):
         found.test_rows(["twin"])
+
+
+def test_folds_that_moved_hold_for_both_phases(run: Path, made_classifier: MadeClassifier) -> None:
+    for phase in ("phase-1", "phase-2"):
+        path = run / phase / "result.safetensors"
+        state = load_state(path)
+        state.settings["folds"] = "gone.json"
+        save_state(path, state)
+    with pytest.raises(DatasetError, match=r"gone\.json"):
+        FinishedClassifier.of(run)
+    folds = run.parent / "folds.json"
+    patient_folds(read_index(made_classifier.prepared), count=2, seed=0).save(folds)
+    found = FinishedClassifier.of(run, folds=folds)
+    assert found.segmenter.settings.folds == str(folds)
+    tested = {row.group for row in found.test_rows()}
+    assert tested
+    assert not tested & {row.group for row in found.sides.train}
 
 
 def test_unfinished_phases_are_refused(run: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +54,15 @@ class FinishedClassifier:
         made with; SettingsError and DatasetError as `select_rows`.
         """
         state = load_state(_result(folder / PHASE_2))
-        settings = JointSettings.model_validate(state.settings)
+        trained = JointSettings.model_validate(state.settings)
         moved = {"index": index, "folds": folds}
-        settings = settings.model_copy(update={k: str(v) for k, v in moved.items() if v})
+        settings = trained.model_copy(update={k: str(v) for k, v in moved.items() if v})
         phase_1 = segmenter or folder / PHASE_1
         _result(phase_1)
         found = FrozenSegmenter.of_run(phase_1)
+        if folds and found.settings.folds == trained.folds:  # one file, which both phases named
+            own = found.settings.model_copy(update={"folds": str(folds)})
+            found = replace(found, settings=own)
         features = folder / FEATURES / settings.features[:16]
         record = _feature_record(features, settings.features)
         if record.pop("weights_sha256") != weights_sha256(found.network().state_dict()):
