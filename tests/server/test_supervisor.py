@@ -80,11 +80,17 @@ def events(settings: ServeSettings) -> list[str]:
 
 
 def children(process_id: int) -> list[int]:
-    done = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(process_id)], capture_output=True, text=True
-    )
-    lines = [line.split(None, 1) for line in done.stdout.splitlines()]
-    return [int(number) for number, command in lines if "spawn_main" in command]
+    """Processes that multiprocessing began there; by /proc, as `ps` may cut command lines off."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int(folder.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            command = folder.joinpath("cmdline").read_bytes()
+        except OSError:  # ended meanwhile
+            continue
+        if parent == process_id and b"spawn_main" in command:
+            found.append(int(folder.name))
+    return sorted(found)
 
 
 def is_there(process_id: int) -> bool:
@@ -107,7 +113,9 @@ def test_a_killed_worker_costs_one_try(
     node = start_node()
     send(spool, "sleep-first 60")
     wait_for(lambda: starts(settings))
+    wait_for(lambda: len(children(node.pid)) == 1)
     (worker,) = children(node.pid)
+    wait_for(lambda: len(children(worker)) == 1)
     (analysis,) = children(worker)
     os.kill(worker, signal.SIGKILL)
     wait_for(lambda: not is_there(analysis))  # nobody waits for what it would say
