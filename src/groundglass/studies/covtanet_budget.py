@@ -109,8 +109,8 @@ CLASS_BUDGETS = {
         ),
         ClassBudget(
             name="cpu",
-            description="about an hour on two cores for 150 scans of 40 slices: small slices, half "
-            "of the width, one of five folds, one seed",
+            description="about an hour on two cores for a fold of 150 scans of 40 slices: small "
+            "slices, half of the width, one seed",
             segmentation_size=(112, 112),
             segmentation_steps=900,
             segmentation_batch=8,
