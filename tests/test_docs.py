@@ -202,3 +202,18 @@ def test_every_room_is_on_the_architecture_page() -> None:
     }
     page = read("docs/architecture.md")
     assert not {room for room in rooms if f"\n| `{room}` |" not in page}
+
+
+def test_every_private_code_of_the_measurement_report_is_documented() -> None:
+    """Codes are what other programs read: one written otherwise than told is lost to them."""
+    from groundglass.outputs.dicom import report_numbers, report_routes
+
+    codes = {
+        value[0]
+        for module in (report_numbers, report_routes)
+        for value in vars(module).values()
+        if isinstance(value, tuple) and len(value) == 3 and value[1] == report_numbers.SCHEME
+    }
+    assert len(codes) > 10
+    page = read("docs/formats.md")
+    assert not {code for code in codes if not re.search(rf"(?<![\w-]){code}(?![\w-])", page)}

@@ -21,7 +21,7 @@ _MEASURED_DEFINITION: Coded = ("MEASURED-DEF", SCHEME, "Definition of the class 
 LEARNED_CLASS: Coded = ("LEARNED-CLASS", SCHEME, "Class by learned classifier")
 _LEARNED_TEXT: Coded = ("LEARNED-TEXT", SCHEME, "What the learned classifier says")
 _LEARNED_DEFINITION: Coded = ("LEARNED-DEF", SCHEME, "Definition of the class by classifier")
-_AGREEMENT: Coded = ("_AGREEMENT", SCHEME, "Whether both routes agree")
+_AGREEMENT: Coded = ("AGREEMENT", SCHEME, "Whether both routes agree")
 _CLASS_CODES: dict[str, Coded] = {
     "normal": ("17621005", "SCT", "Normal"),
     "mild": ("255604002", "SCT", "Mild"),
