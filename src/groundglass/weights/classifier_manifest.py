@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from groundglass.errors import SettingsError, WeightsError
 from groundglass.recipe import SliceRecipe
-from groundglass.weights.manifest import MANIFEST_NAME, WeightsFile
+from groundglass.weights.manifest import MANIFEST_NAME, WeightsFile, read_manifest
 
 CLASSIFIER_FORMAT = "groundglass-classifier-1"
 HEADS = ("diagnosis", "severity")
@@ -149,24 +149,13 @@ class ClassifierManifest(_Frozen):
     @classmethod
     def read(cls, folder: Path) -> ClassifierManifest:
         """Read `folder`/manifest.json. Raises: WeightsError where it is missing or damaged."""
-        path = folder / MANIFEST_NAME
+        manifest = read_manifest(
+            cls, folder, made_by="`groundglass weights pack-classifier` or `export`"
+        )
         try:
-            manifest = cls.model_validate_json(path.read_bytes())
             manifest.segmenter.slice_recipe()
-        except OSError as error:
-            raise WeightsError(
-                f"weights folder {folder} has no readable {MANIFEST_NAME}",
-                expected="a folder made by `groundglass weights pack-classifier` or `export`",
-            ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "its first level"
-            raise WeightsError(
-                f"{path} is damaged at {where}: {first['msg']}",
-                remedy="Import the classifier again",
-            ) from error
         except (SettingsError, TypeError, ValueError) as error:
-            raise WeightsError(f"{path} has a bad recipe: {error}") from error
+            raise WeightsError(f"{folder / MANIFEST_NAME} has a bad recipe: {error}") from error
         return manifest
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,8 @@ from groundglass.recipe import SliceRecipe
 
 MANIFEST_NAME = "manifest.json"
 STAGES = ("lungs", "lesions")
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class _Frozen(BaseModel):
@@ -77,20 +79,7 @@ class WeightsManifest(_Frozen):
     def read(cls, folder: Path) -> WeightsManifest:
         """Read `folder`/manifest.json. Raises: WeightsError where it is missing or damaged."""
         path = folder / MANIFEST_NAME
-        try:
-            manifest = cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise WeightsError(
-                f"weights folder {folder} has no readable {MANIFEST_NAME}",
-                expected="a folder made by `groundglass weights export` or the training export",
-            ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "its first level"
-            raise WeightsError(
-                f"{path} is damaged at {where}: {first['msg']}",
-                remedy="Import or install the weights again",
-            ) from error
+        manifest = read_manifest(cls, folder, made_by="`groundglass weights pack` or `export`")
         if not manifest.stages or not set(manifest.stages) <= set(STAGES):
             raise WeightsError(
                 f"{path} has stages {sorted(manifest.stages)}",
@@ -99,6 +88,25 @@ class WeightsManifest(_Frozen):
         for name, stage in manifest.stages.items():
             _check_recipe(path, name, stage)
         return manifest
+
+
+def read_manifest(model: type[ModelT], folder: Path, *, made_by: str) -> ModelT:
+    """`folder`/manifest.json as `model`. Raises: WeightsError where it is missing or damaged."""
+    path = folder / MANIFEST_NAME
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise WeightsError(
+            f"weights folder {folder} has no readable {MANIFEST_NAME}",
+            expected=f"a folder made by {made_by}",
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its first level"
+        raise WeightsError(
+            f"{path} is damaged at {where}: {first['msg']}",
+            remedy="Import or install the weights again",
+        ) from error
 
 
 def _check_recipe(path: Path, name: str, stage: Stage) -> None:

@@ -82,7 +82,7 @@ def test_a_job_with_its_error_and_deliveries(node: Made) -> None:
     job, _ = node.jobs.submit("1.2.3", PLAN)
     claimed = node.jobs.claim("worker")
     assert claimed is not None
-    node.jobs.fail(claimed[1], "scan /srv/node/work/x.dcm has 3 gaps", can_retry=False)
+    node.jobs.fail(claimed[1], "scan /srv/node/x.dcm has 3 gaps", can_retry=False)
     shown = node.client("read").get(f"/api/v1/jobs/{job.id}").json()
     assert shown["job"]["state"] == "failed"
     assert shown["job"]["error"] == "scan x.dcm has 3 gaps"
