@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from groundglass.cli.moved_options import FoldsNow, IndexNow, SegmenterNow
+
 if TYPE_CHECKING:
     from groundglass.training.classifier_calibration import ClassifierCalibration
 
@@ -34,16 +36,9 @@ def calibrate_classifier(
         int | None,
         typer.Option("--slices", help="Most slices shown of a scan; left out: as in training"),
     ] = None,
-    index: Annotated[
-        Path | None, typer.Option("--index", help="Where the prepared folder of the run is now")
-    ] = None,
-    folds: Annotated[
-        Path | None, typer.Option("--folds", help="Where the folds file of the run is now")
-    ] = None,
-    segmenter: Annotated[
-        Path | None,
-        typer.Option("--segmenter", help="Run folder of phase 1, where it was given to the run"),
-    ] = None,
+    index: IndexNow = None,
+    folds: FoldsNow = None,
+    segmenter: SegmenterNow = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N")] = "cpu",
 ) -> None:
     """Fit temperatures and choose thresholds of a classifier of whole scans (extra `train`).

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from groundglass.cli.moved_options import FoldsNow, IndexNow, SegmenterNow
+
 
 def pack_classifier(
     run: Annotated[
@@ -28,16 +30,9 @@ def pack_classifier(
         Path | None, typer.Option(help="JSON with what was measured besides, stored as it is")
     ] = None,
     hardware: Annotated[str, typer.Option(help="What the run ran on")] = "",
-    index: Annotated[
-        Path | None, typer.Option("--index", help="Where the prepared folder of the run is now")
-    ] = None,
-    folds: Annotated[
-        Path | None, typer.Option("--folds", help="Where the folds file of the run is now")
-    ] = None,
-    segmenter: Annotated[
-        Path | None,
-        typer.Option("--segmenter", help="Run folder of phase 1, where it was given to the run"),
-    ] = None,
+    index: IndexNow = None,
+    folds: FoldsNow = None,
+    segmenter: SegmenterNow = None,
 ) -> None:
     """Make weights that classify whole scans from a finished training (extra `train`)."""
     from groundglass.cli.weights_command import read_json
