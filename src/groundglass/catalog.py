@@ -192,6 +192,15 @@ NETWORKS = (
         published_note="CovTANet prints no count and no widths; 16 to 256 are ours",
     ),
     NetworkEntry(
+        "ta-segnet-lite0",
+        "groundglass.networks.ta_segnet:ta_segnet_lite0",
+        3_750_481,
+        "option beside " + _COVTANET,
+        "V3 with an EfficientNet-Lite0 encoder, to begin with weights that a run names",
+        needs="monai",
+        encoder="EfficientNet-Lite0",
+    ),
+    NetworkEntry(
         "fcn",
         "groundglass.networks.fcn:fcn_8s",
         134_268_515,

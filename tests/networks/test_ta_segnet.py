@@ -15,7 +15,7 @@ from groundglass.catalog import network_entry
 from groundglass.errors import MissingExtraError, SettingsError
 from groundglass.networks import ta_segnet
 from groundglass.networks.build import build_network
-from groundglass.networks.efficientnet_encoder import EfficientNetEncoder
+from groundglass.networks.efficientnet_encoder import LITE0, EfficientNetEncoder
 from groundglass.networks.encoder import PlainEncoder
 from groundglass.networks.multi_scale_fusion import (
     DecoderFusion,
@@ -225,6 +225,28 @@ class TestEfficientNetEncoder:
         for one, other in zip(maps, expected, strict=True):
             torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
+    def test_lite0_has_neither_squeeze_and_excitation_nor_silu(self, tmp_path: Path) -> None:
+        """Against MONAI's blocks run by hand, ReLU6 in place of their activation."""
+        file = write_encoder(tmp_path / "lite0.pth", names="imagenet", kind=LITE0)
+        backbone = made_backbone(kind=LITE0).eval()
+        network = build_network("ta-segnet-lite0", encoder_weights=file).eval()
+        encoder = network.encoder
+        assert encoder.widths == (16, 24, 40, 112, 320)
+        names = {type(module).__name__ for module in encoder.modules()}
+        assert "ReLU6" in names
+        assert not names & {"SiLU", "Swish", "MemoryEfficientSwish"}
+        assert not [name for name, _ in encoder.named_parameters() if "_se_" in name]
+        for module in backbone.modules():
+            if hasattr(module, "_swish"):
+                module._swish = torch.nn.ReLU6()
+        x = torch.randn(1, 1, 64, 64)
+        with torch.no_grad():
+            maps, y = encoder(x), x.repeat(1, 3, 1, 1)
+            for name in ("_conv_stem_padding", "_conv_stem", "_bn0"):
+                y = backbone.get_submodule(name)(y)
+            y = backbone.get_submodule("_blocks")(torch.nn.functional.relu6(y))
+        torch.testing.assert_close(maps[-1], y, atol=1e-4, rtol=1e-3)
+
     def test_weights_go_through_the_network_of_v8(self, tmp_path: Path) -> None:
         file = write_encoder(tmp_path / "b0.pth")
         network = build_network("ta-segnet-v8", encoder_weights=file)
@@ -275,6 +297,6 @@ def test_a_network_without_such_an_encoder_takes_no_weights() -> None:
     with pytest.raises(
         SettingsError,
         match=r"encoder_weights is b0\.pth, and network 'ta-segnet' has no encoder that begins "
-        r"with any; expected ta-segnet-v8\. Leave the weights out",
+        r"with any; expected ta-segnet-v8 or ta-segnet-lite0\. Leave the weights out",
     ):
         build_network("ta-segnet", base=2, encoder_weights=Path("b0.pth"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -43,6 +44,7 @@ def small() -> Budget:
         pseudo_rounds=1,
         context=spend,
         box=spend,
+        box_encoder=replace(spend, steps=3),
         description="for tests",
     )
 

@@ -9,13 +9,17 @@ import pytest
 from scipy.special import expit
 
 from groundglass.errors import DatasetError, SettingsError
+from groundglass.networks.efficientnet_encoder import LITE0
 from groundglass.studies import row_runs
 from groundglass.studies.budget import Budget
 from groundglass.studies.calibrate import write_calibration
 from groundglass.studies.kept import keep_prediction, kept_predictions
-from groundglass.studies.plan_chs_net import plan_of
+from groundglass.studies.plan_chs_net import lesion_plan, plan_of
 from groundglass.studies.row_runs import lacking, row_path, run_table
 from groundglass.studies.runs import StudyRuns
+from groundglass.training.maps import load_map
+
+from ..made_encoder import write_encoder
 
 
 def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
@@ -25,9 +29,10 @@ def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
         ("lesions", "patients"),
         ("lungs", "slices"),
         ("lesions", "slices"),
-        *[("lesions", "patients")] * 3,  # options of ours
+        *[("lesions", "patients")] * 4,  # options of ours
     ]
-    assert [row.key for row in rows] == [*["chs-net"] * 4, "context", "context-flips", "ta-segnet"]
+    beside = ["context", "context-flips", "ta-segnet", "lite0-scratch"]
+    assert [row.key for row in rows] == [*["chs-net"] * 4, *beside]
     assert rows[4].train_slices == rows[5].train_slices == 2 * rows[1].train_slices
     assert rows[4].parameters == rows[1].parameters
     assert {row.trained_on for row in rows} == {"cpu"}
@@ -42,12 +47,14 @@ def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
 def test_a_budget_without_context_leaves_those_rows_out(
     phantom_index: Path, tmp_path: Path, small: Budget
 ) -> None:
-    plain = replace(small, context=None, box=None)
+    plain = replace(small, context=None, box=None, box_encoder=None)
     runs = StudyRuns(phantom_index, tmp_path, plain, threads=1, tell=lambda text: None)
     rows = run_table(runs, 2, folds=(0,), protocols=("patients",))
     assert [row.key for row in rows] == ["chs-net", "chs-net"]
-    assert "budget small trains no network with context" in lacking(plan_of(2)[-2], plain)
-    assert "budget small trains no network on the whole box" in lacking(plan_of(2)[-1], plain)
+    assert "budget small trains no network with context" in lacking(lesion_plan("context"), plain)
+    assert "budget small trains no network on the whole box" in lacking(
+        lesion_plan("ta-segnet"), plain
+    )
     with pytest.raises(SettingsError, match="budget small trains no network with context"):
         runs.context("raiu-net", runs.split("patients", 0))
     with pytest.raises(SettingsError, match="budget small trains no network on the whole box"):
@@ -67,7 +74,50 @@ def test_the_box_row_sees_it_unmasked_and_has_its_own_lungs(runs: StudyRuns) -> 
     run = runs.box("ta-segnet", runs.split("patients", 0))
     assert not run.recipe.mask_outside
     assert (run.settings.start_from, run.settings.loss) == (None, "focal-tversky")
-    assert plan_of(2)[-1].lung_network == "raiu-net"
+    assert lesion_plan("ta-segnet").lung_network == "raiu-net"
+
+
+def test_a_mean_and_what_is_distilled_from_it(runs: StudyRuns, tmp_path: Path) -> None:
+    file = write_encoder(tmp_path / "lite0.pth", base=2, kind=LITE0)
+    keys = ("lite0", "lite0-mean", "lite0-distilled")
+    rows = run_table(runs, 2, folds=(0,), protocols=("patients",), keys=keys, encoder_weights=file)
+    assert [row.key for row in rows] == list(keys)
+    one, mean, student = rows
+    budget = runs.budget.box_encoder
+    assert budget is not None
+    assert one.train_slices == budget.slices
+    assert (mean.train_slices, student.train_slices) == (3 * budget.slices, 4 * budget.slices)
+    lungs = runs.lungs("raiu-net", runs.split("patients", 0))
+    assert one.parameters == student.parameters < mean.parameters
+    assert one.minutes > lungs.seconds / 60
+
+    split = runs.split("patients", 0)
+    teachers = runs.teachers("ta-segnet-lite0", split, encoder_weights=file)
+    left_out = [set(run.settings.hold_out) for run in teachers]
+    training = {row.scan_id for row in runs.train_rows(split)}
+    assert set.union(*left_out) == training
+    assert sum(map(len, left_out)) == len(training)
+    learned = runs.distilled("ta-segnet-lite0", split, encoder_weights=file)
+    assert learned.settings.soft_targets is not None
+    assert learned.settings.encoder_weights == str(file)
+    scan = runs.scan(runs.train_rows(split)[0])
+    soft = load_map(Path(learned.settings.soft_targets), scan)
+    alone = [run.predictor().probability(scan) for run in teachers]
+    np.testing.assert_allclose(soft / 255, np.mean(alone, axis=0), atol=0.5 / 255 + 1e-6)
+    tested = {scan.row.scan_id for scan in runs.test_scans(split)}
+    assert not tested & {path.stem for path in Path(learned.settings.soft_targets).glob("*")}
+
+
+def test_rows_that_begin_with_weights_need_some(runs: StudyRuns) -> None:
+    assert "no --encoder-weights names any" in lacking(lesion_plan("lite0"), runs.budget)
+    with pytest.raises(SettingsError, match="table 2 of chs-net has no row"):
+        run_table(runs, 2, folds=(0,), keys=("lite0",))
+
+
+def test_several_networks_learn_from_their_own_loss_alone(runs: StudyRuns, tmp_path: Path) -> None:
+    plan = replace(lesion_plan("lite0-mean"), loss="tversky")
+    with pytest.raises(SettingsError, match="has the loss 'tversky'; expected the network's own"):
+        row_runs._fold_row(runs, plan, runs.split("patients", 0))
 
 
 def test_rows_on_the_disk_are_read(runs: StudyRuns, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from groundglass.catalog import network_entry
 from groundglass.errors import SettingsError
 from groundglass.studies.budget import BUDGETS, find_budget
 from groundglass.studies.paper_chs_net import paper_row
+from groundglass.studies.plan import begun_from, rows_called
 from groundglass.studies.plan_chs_net import PLANS, plan_of
 
 
@@ -17,7 +21,8 @@ def test_every_network_is_in_the_catalog(table: int) -> None:
 
 def test_every_row_of_the_paper_is_run() -> None:
     beside = {"unet", "inf-net-half", "sigmoid", "deep", "tversky"}  # ours
-    beside |= {"context", "context-flips", "ta-segnet"}
+    beside |= {"context", "context-flips", "ta-segnet", "lite0", "lite0-flips"}
+    beside |= {"lite0-scratch", "lite0-mean", "lite0-distilled"}
     for table, plans in PLANS.items():
         for plan in plans:
             assert (paper_row(table, plan.key, plan.target) is None) == (plan.key in beside)
@@ -59,3 +64,26 @@ def test_a_study_without_a_cascade_may_spend_otherwise() -> None:
     assert own.lesions == cpu.lesions
     gpu = find_budget("gpu")
     assert gpu.of_study(has_cascade=False) is gpu
+
+
+def test_a_network_with_an_encoder_has_a_budget_of_its_own_for_the_box() -> None:
+    gpu = find_budget("gpu")
+    assert gpu.box_of("ta-segnet-lite0") == gpu.box_encoder
+    assert gpu.box_of("ta-segnet") == gpu.box
+    assert replace(gpu, box_encoder=None).box_of("ta-segnet-lite0") == gpu.box
+
+
+def test_rows_are_chosen_by_their_keys() -> None:
+    chosen = rows_called(plan_of(2), ("ta-segnet", "chs-net"))
+    assert [plan.key for plan in chosen] == ["chs-net"] * 4 + ["ta-segnet"]
+    with pytest.raises(SettingsError, match=r"--rows names u-net; expected some of chs-net, cont"):
+        rows_called(plan_of(2), ("chs-net", "u-net"))
+    with pytest.raises(SettingsError, match=r"--rows names nothing"):
+        rows_called(plan_of(2), ())
+
+
+def test_weights_go_to_rows_that_may_begin_with_them() -> None:
+    plans = {plan.key: plan for plan in begun_from(plan_of(2), Path("lite0.pth"))}
+    begun = {key for key, plan in plans.items() if plan.encoder_weights}
+    assert begun == {"lite0", "lite0-flips", "lite0-mean", "lite0-distilled"}
+    assert {plan.key for plan in plan_of(2) if plan.begin == "weights"} == begun

@@ -51,11 +51,15 @@ def study(
         str,
         typer.Option("--protocol", help="Rows tested by patients, by slices (it leaks), or both"),
     ] = "both",
+    rows: Annotated[
+        str | None,
+        typer.Option("--rows", help="Of these rows alone, such as chs-net,context; else all"),
+    ] = None,
     encoder_weights: Annotated[
         Path | None,
         typer.Option(
             "--encoder-weights",
-            help="ta-segnet --table 1: file that V8's encoder begins with; else from scratch",
+            help="File that an EfficientNet encoder begins with, in rows that have one",
         ),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N")] = "cpu",
@@ -79,7 +83,7 @@ def study(
     if chosen_study is None:
         from groundglass.cli.study_covtanet import Asked, study_covtanet
 
-        asked = Asked(table, figure, folds, protocol, device, threads, seed)
+        asked = Asked(table, figure, folds, protocol, rows, encoder_weights, device, threads, seed)
         for path in study_covtanet(budget, index, place, out or place / "results", asked=asked):
             typer.echo(str(path))
         return
@@ -95,7 +99,8 @@ def study(
     from groundglass.studies.phantom_index import write_phantom_index
     from groundglass.studies.results import StudyRequest, run_and_write
 
-    chosen_study.plan_of(table, encoder_weights=encoder_weights)
+    keys = None if rows is None else tuple(key.strip() for key in rows.split(","))
+    chosen_study.plan_of(table, keys=keys, encoder_weights=encoder_weights)
     chosen = find_budget(budget).of_study(has_cascade=chosen_study.has_cascade)
     numbers = fold_numbers(folds, chosen.fold_count)
     if index is None:
@@ -118,6 +123,7 @@ def study(
         threads=threads,
         seed=seed,
         protocols=_protocols(protocol),
+        keys=keys,
         encoder_weights=encoder_weights,
     )
     for path in run_and_write(request, tell=lambda text: typer.echo(text, err=True)):

@@ -16,6 +16,8 @@ class Asked:
     figure: int | None
     folds: str | None
     protocol: str
+    rows: str | None
+    encoder_weights: Path | None
     device: str
     threads: int
     seed: int
@@ -41,6 +43,9 @@ def study_covtanet(
             "protocol slices parts the slices of a scan, and covtanet labels whole scans",
             expected="patients",
         )
+    for option, given in (("--rows", asked.rows), ("--encoder-weights", asked.encoder_weights)):
+        if given is not None:
+            raise SettingsError(f"{option} is {given}", expected=f"no {option} with covtanet")
     chosen = find_class_budget(budget)
     chosen = chosen.with_folds(fold_numbers(asked.folds, chosen.fold_count))
     if index is None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from groundglass.networks.efficientnet_encoder import EfficientNetEncoder
+from groundglass.networks.efficientnet_encoder import LITE0, EfficientNetEncoder
 from groundglass.networks.encoder import LEVELS, Encoder, PlainEncoder
 from groundglass.networks.multi_scale_fusion import (
     DecoderFusion,
@@ -168,3 +168,19 @@ def ta_segnet_v8(*, base: int = 16, pretrained: Path | None = None) -> TASegNet:
     """
     encoder = partial(EfficientNetEncoder, pretrained=pretrained)
     return TASegNet(replace(FULL_PARTS, encoder=encoder), base=base)
+
+
+def ta_segnet_lite0(*, base: int = 16, pretrained: Path | None = None) -> TASegNet:
+    """V3 on an EfficientNet-Lite0: an encoder that begins with what ImageNet taught it, no TAUs.
+
+    An option beside the paper, for few scans: `pretrained` names a file of encoder weights. The
+    encoder is as wide as Lite0 at base 16, the decoder half as wide as V8's, as most of a U-Net's
+    operations are in its finest maps.
+    Raises: MissingExtraError without MONAI; SettingsError where the file does not fit.
+    """
+
+    def encoder(*, base: int) -> Encoder:
+        return EfficientNetEncoder(base=2 * base, kind=LITE0, pretrained=pretrained)
+
+    parts = replace(UNET_PARTS, encoder=encoder, fusion=EncoderDecoderFusion)
+    return TASegNet(parts, base=base // 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from groundglass.catalog import network_entry
 from groundglass.errors import SettingsError
 from groundglass.studies.plan import RowPlan
 
@@ -72,10 +73,19 @@ class Budget:
     pseudo_rounds: int = 3
     context: StageBudget | None = None
     box: StageBudget | None = None
+    box_encoder: StageBudget | None = None
     alone: Alone | None = None
     is_long: bool = False
     description: str = ""
     direct_description: str = ""
+
+    def box_of(self, network: str) -> StageBudget | None:
+        """What a network gets that is shown the whole box from the first step; None: nothing.
+
+        One whose encoder can begin with weights gets `box_encoder` where there is one, whether it
+        does or not: it moves fast from there, and large slices need fewer steps.
+        """
+        return (network_entry(network).encoder and self.box_encoder) or self.box
 
     def folds_of(self, plans: Sequence[RowPlan]) -> tuple[int, ...]:
         """The folds that a table of these rows runs."""
@@ -111,6 +121,7 @@ BUDGETS = {
             pseudo_rounds=2,
             context=StageBudget((32, 48), 6, 4),
             box=StageBudget((32, 48), 6, 4),
+            box_encoder=StageBudget((32, 48), 6, 4),
             description="a check that everything runs: networks of a quarter of their width, a "
             "dozen steps; its figures mean nothing",
         ),
@@ -141,6 +152,7 @@ BUDGETS = {
             cascade_folds=(0, 1, 2, 3, 4),
             context=StageBudget((112, 144), 400, 8, lr=2e-3),
             box=StageBudget((80, 104), 900, 16, 2e-3, restart=200, restart_size=(112, 144)),
+            box_encoder=StageBudget((144, 192), 500, 12, 1e-3),
             is_long=True,
             description="Table 2 in some fifteen minutes of one data center GPU: small slices "
             "first, some seventy passes over the slices, all folds, one seed",
@@ -158,6 +170,7 @@ BUDGETS = {
             cascade_folds=(0, 1, 2, 3, 4),
             validate_every=200,
             box=StageBudget((256, 256), 8000, 16, lr=2e-3),
+            box_encoder=StageBudget((256, 256), 4000, 16, lr=1e-3),
             description="what the paper did, as far as it says: 256x256, five folds, early "
             "stopping on the next fold's patients; for a GPU",
             direct_description="256x256, five folds, early stopping on the next fold's patients; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,19 @@ under a budget of its own. direct: lesions from the whole slice. half: direct, w
 the training patients. semi: the same half, then pseudo labels on the other."""
 
 
+Learner = Literal["one", "mean", "distilled"]
+"""one: a network. mean: `TEACHERS` networks, each trained without another part of the training
+patients; their probabilities are averaged. distilled: one network that learns from the reference
+and from that mean, half and half."""
+
+TEACHERS = 3
+"""Networks in a mean: as few as leave each of them two thirds of the patients."""
+
+Begin = Literal["any", "scratch", "weights"]
+"""any: the encoder begins with weights where a study is given some. scratch: it never does.
+weights: there is no such row without."""
+
+
 @dataclass(frozen=True)
 class RowPlan:
     """One row. `key` is the row's in the study's paper, `network` a catalog name.
@@ -25,8 +38,9 @@ class RowPlan:
     `lungs`: the first stage's network, left out the same; `loss`: left out the network's own.
     `flips`: the answers on a slice and on its mirror image are averaged. `cascade`: trained under
     the budget's `cascade_lesions`, on its `cascade_folds`. `keep`: predictions of whole slices are
-    kept for a figure; those inside lungs always are. `encoder_weights`: the file that the network's
-    encoder begins with; see `begun_from`.
+    kept for a figure; those inside lungs always are. `begin` says whether the network's encoder
+    may begin with weights, `encoder_weights` is their file; see `begun_from`. `learner`: mode "box"
+    alone may have others than "one".
     """
 
     key: str
@@ -40,7 +54,9 @@ class RowPlan:
     flips: bool = False
     cascade: bool = False
     keep: bool = False
+    begin: Begin = "any"
     encoder_weights: Path | None = None
+    learner: Learner = "one"
 
     @property
     def lung_network(self) -> str:
@@ -56,6 +72,16 @@ def rows_planned(
     return plans[table]
 
 
+def rows_called(plans: tuple[RowPlan, ...], keys: Collection[str]) -> tuple[RowPlan, ...]:
+    """The rows whose key is one of `keys`. Raises: SettingsError where one is of no row."""
+    known = {plan.key: None for plan in plans}  # in order, each once
+    unknown = sorted(set(keys) - set(known))
+    if unknown or not keys:
+        named = ", ".join(unknown) or "nothing"
+        raise SettingsError(f"--rows names {named}", expected=f"some of {', '.join(known)}")
+    return tuple(plan for plan in plans if plan.key in keys)
+
+
 def begun_from(plans: tuple[RowPlan, ...], file: Path) -> tuple[RowPlan, ...]:
     """The rows, with `file` as what the encoders begin with that can begin with one; labels say so.
 
@@ -63,16 +89,18 @@ def begun_from(plans: tuple[RowPlan, ...], file: Path) -> tuple[RowPlan, ...]:
     """
 
     def begun(plan: RowPlan) -> RowPlan:
-        if plan.mode != "direct" or not network_entry(plan.network).encoder:
+        takes = plan.mode in ("direct", "box") and network_entry(plan.network).encoder
+        if not takes or plan.begin == "scratch":
             return plan
-        return replace(plan, label=f"{plan.label}, pretrained", encoder_weights=file)
+        end = ", pretrained" if plan.begin == "any" else ""
+        return replace(plan, label=plan.label + end, encoder_weights=file)
 
     rows = tuple(map(begun, plans))
     if rows == plans:
         raise SettingsError(
             f"--encoder-weights is {file}, and no row of this table has an encoder that begins "
             "with any",
-            expected="the table with V8: ta-segnet --table 1",
+            expected="a table with such rows: ta-segnet --table 1, or chs-net --table 2",
             remedy="Leave the option out",
         )
     return rows

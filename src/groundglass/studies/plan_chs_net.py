@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from groundglass.studies.plan import RowPlan, rows_planned
 
 _ABLATION = (("bu", "BU"), ("bu-rib", "BU+RIB"), ("bu-rib-hp", "BU+RIB+HP"))
+
+
+def _lite0(key: str, label: str, **changes: Any) -> RowPlan:
+    name = f"TA-SegNet V3 on EfficientNet-Lite0, box unmasked, {label}"
+    plan = RowPlan(
+        key, name, "ta-segnet-lite0", "box", lungs="raiu-net", cascade=True, begin="weights"
+    )
+    return replace(plan, **changes)
+
+
+_LITE0 = (
+    _lite0("lite0-scratch", "from scratch", begin="scratch"),
+    _lite0("lite0", "from ImageNet"),
+    _lite0("lite0-flips", "from ImageNet, mirrored too", flips=True),
+    _lite0("lite0-mean", "mean of three", learner="mean"),
+    _lite0("lite0-distilled", "one distilled from three", learner="distilled"),
+    _lite0("lite0", "from ImageNet", protocol="slices"),
+)
 
 PLANS: dict[int, tuple[RowPlan, ...]] = {
     2: (
@@ -32,6 +53,7 @@ PLANS: dict[int, tuple[RowPlan, ...]] = {
             lungs="raiu-net",
             cascade=True,
         ),
+        *_LITE0,
     ),
     3: (
         RowPlan("miniseg", "MiniSeg", "miniseg", "direct"),

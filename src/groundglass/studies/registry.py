@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from groundglass.errors import SettingsError
 from groundglass.studies import plan_chs_net, plan_ta_segnet
 from groundglass.studies.paper import Paper
 from groundglass.studies.papers import find_paper
-from groundglass.studies.plan import RowPlan, begun_from, listed, rows_planned
+from groundglass.studies.plan import RowPlan, begun_from, listed, rows_called, rows_planned
 
 _LESION_FREE = (
     "Lesion-free scans train, and are in no test figure; what was called on them is noted at the "
@@ -55,12 +55,21 @@ class Study:
         """'1, 2 or 3'."""
         return listed(self.plans)
 
-    def plan_of(self, table: int, *, encoder_weights: Path | None = None) -> tuple[RowPlan, ...]:
-        """Rows of a table, their encoders begun from a file where one is given.
+    def plan_of(
+        self,
+        table: int,
+        *,
+        keys: Collection[str] | None = None,
+        encoder_weights: Path | None = None,
+    ) -> tuple[RowPlan, ...]:
+        """Rows of a table, of these `keys` alone where some are given, in the table's order.
 
-        Raises: SettingsError where there is no such table, or no row with such an encoder.
+        `encoder_weights`: a file that their encoders begin with.
+        Raises: SettingsError where there is no such table or row, or no row with such an encoder.
         """
         rows = rows_planned(self.plans, table, remedy=self.elsewhere)
+        if keys is not None:
+            rows = rows_called(rows, keys)
         return rows if encoder_weights is None else begun_from(rows, encoder_weights)
 
 

@@ -27,7 +27,7 @@ from groundglass.training.loop import CURVE
 
 @dataclass(frozen=True)
 class StudyRequest:
-    """What `groundglass study` was asked for. `folds` None: the budget's."""
+    """What `groundglass study` was asked for. `folds` None: the budget's; `keys` None: all rows."""
 
     study: Study
     table: int
@@ -40,12 +40,13 @@ class StudyRequest:
     threads: int
     seed: int
     protocols: tuple[str, ...] = tuple(PROTOCOLS)
+    keys: tuple[str, ...] | None = None
     encoder_weights: Path | None = None
 
     @property
     def plans(self) -> tuple[RowPlan, ...]:
-        """The table's rows by the protocols asked for."""
-        rows = self.study.plan_of(self.table, encoder_weights=self.encoder_weights)
+        """The table's rows, those asked for."""
+        rows = self.study.plan_of(self.table, keys=self.keys, encoder_weights=self.encoder_weights)
         return tuple(plan for plan in rows if plan.protocol in self.protocols)
 
 
@@ -70,6 +71,7 @@ def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list
         study=study.name,
         folds=request.folds,
         protocols=request.protocols,
+        keys=request.keys,
         encoder_weights=request.encoder_weights,
     )
     folds = request.folds or request.budget.folds_of(plans)
@@ -135,6 +137,8 @@ def _conditions(
         command += ["--folds", ",".join(map(str, request.folds))]
     if len(request.protocols) < len(PROTOCOLS):
         command += ["--protocol", *request.protocols]
+    if request.keys is not None:
+        command += ["--rows", ",".join(request.keys)]
     if request.encoder_weights is not None:
         command += ["--encoder-weights", request.encoder_weights.name]
     if request.seed:
@@ -149,7 +153,7 @@ def _conditions(
         date=date.today().isoformat(),
         command=shlex.join(command),
         minutes=sum(row.minutes for row in rows),
-        notes=(_spend(study, budget, request.table), *study.notes),
+        notes=(_spend(study, budget, request.plans), *study.notes),
         study=study.name,
         notice=data_notice(
             study,
@@ -160,8 +164,8 @@ def _conditions(
     )
 
 
-def _spend(study: Study, budget: Budget, table: int) -> str:
-    is_cascade = any(plan.cascade for plan in study.plan_of(table))
+def _spend(study: Study, budget: Budget, plans: Sequence[RowPlan]) -> str:
+    is_cascade = any(plan.cascade for plan in plans)
     stages = {
         "lungs": budget.lungs,
         "lesions": budget.cascade_lesions if is_cascade else budget.lesions,
@@ -170,8 +174,10 @@ def _spend(study: Study, budget: Budget, table: int) -> str:
     if len(study.stages) == 1:
         return f"Every row trains on equally many slices: {_sizes(stages[study.stages[0]])}."
     parts = [f"{name} {_sizes(stages[name])}" for name in study.stages]
-    if budget.box and any(plan.mode == "box" for plan in study.plan_of(table)):
-        parts.append(f"box unmasked from the first step {_sizes(budget.box)}")
+    networks = {plan.network: None for plan in plans if plan.mode == "box"}
+    for name in networks:
+        if spend := budget.box_of(name):
+            parts.append(f"{name} on the box unmasked {_sizes(spend)}")
     return f"Every row of a kind trains on equally many slices: {', '.join(parts)}."
 
 

@@ -16,13 +16,13 @@ from groundglass.metrics.aggregate import CaseScore
 from groundglass.networks.build import build_network
 from groundglass.studies.budget import Budget
 from groundglass.studies.kept import keep_prediction
-from groundglass.studies.plan import RowPlan, begun_suffix
+from groundglass.studies.plan import TEACHERS, RowPlan, begun_suffix
 from groundglass.studies.registry import find_study
 from groundglass.studies.row import PROTOCOLS, FoldScores, Row, read_row, write_row
-from groundglass.studies.run_result import RunResult
+from groundglass.studies.run_result import MeanPredictor, RunResult
 from groundglass.studies.run_settings import Split
 from groundglass.studies.runs import StudyRuns
-from groundglass.training.predict import score_scan
+from groundglass.training.predict import ScanPredictor, score_scan
 from groundglass.training.select import select_scans
 from groundglass.training.settings import TrainSettings
 
@@ -34,18 +34,19 @@ def run_table(
     study: str = "chs-net",
     folds: tuple[int, ...] | None = None,
     protocols: Collection[str] = tuple(PROTOCOLS),
+    keys: Collection[str] | None = None,
     encoder_weights: Path | None = None,
 ) -> list[Row]:
     """Train, predict and score every row of a table; rows that are stored are read.
 
     `folds`: those of the patient folds to run; left out, the budget's. The slice split has one.
     `protocols`: rows of others are left out, and so are those that `lacking` says cannot be made.
-    `encoder_weights`: a file for encoders to begin with; whether it fits is known before any row is
-    trained.
-    Raises: SettingsError where there is no such table, no row is left, or the file does not fit;
-    DatasetError as the runs.
+    `keys`: of these rows alone. `encoder_weights`: a file for encoders to begin with; whether it
+    fits is known before any row is trained.
+    Raises: SettingsError where there is no such table or key, no row is left, or the file does
+    not fit; DatasetError as the runs.
     """
-    plans = find_study(study).plan_of(table, encoder_weights=encoder_weights)
+    plans = find_study(study).plan_of(table, keys=keys, encoder_weights=encoder_weights)
     chosen = runs.budget.folds_of(plans) if folds is None else folds
     wanted = []
     for plan in plans:
@@ -54,10 +55,14 @@ def run_table(
             wanted.append((plan, [runs.split(plan.protocol, n) for n in numbers]))
     for plan, splits in wanted:
         if plan.encoder_weights is not None:
-            runs.check_encoder_weights(plan.network, splits, plan.encoder_weights)
+            runs.check_encoder_weights(
+                plan.network, splits, plan.encoder_weights, is_direct=plan.mode == "direct"
+            )
     rows = []
     for plan, splits in wanted:
-        stored = all(row_path(runs, plan, split).exists() for split in splits)
+        # Without its weights such a row has the name of the one from scratch.
+        has_name = plan.begin != "weights" or plan.encoder_weights is not None
+        stored = has_name and all(row_path(runs, plan, split).exists() for split in splits)
         if not stored and lacking(plan, runs.budget):
             continue
         rows.append(_joined([_fold_row(runs, plan, split) for split in splits]))
@@ -73,8 +78,10 @@ def lacking(plan: RowPlan, budget: Budget) -> str:
     """Why a row cannot be made here under a budget; "" where it can."""
     if plan.mode == "context" and budget.context is None:
         return f"budget {budget.name} trains no network with context"
-    if plan.mode == "box" and budget.box is None:
+    if plan.mode == "box" and budget.box_of(plan.network) is None:
         return f"budget {budget.name} trains no network on the whole box"
+    if plan.begin == "weights" and plan.encoder_weights is None:
+        return "its encoder begins with weights, and no --encoder-weights names any"
     package = network_entry(plan.network).needs
     if not package or find_spec(package) is not None:
         return ""
@@ -88,8 +95,8 @@ def _fold_row(runs: StudyRuns, plan: RowPlan, split: Split) -> Row:
     # A row of another study's table may be there without the predictions that a figure wants.
     if path.exists() and (not plan.keep or any(kept.glob("*.npz"))):
         return replace(read_row(path), key=plan.key, label=plan.label)
-    run, extra = _train(runs, plan, split)
-    predictor = run.predictor()
+    done = _train(runs, plan, split)
+    run, predictor = done.runs[0], done.predictor()
     cases: list[CaseScore] = []
     clean = _Clean()
     for scan in runs.test_scans(split):
@@ -111,8 +118,8 @@ def _fold_row(runs: StudyRuns, plan: RowPlan, split: Split) -> Row:
         protocol=plan.protocol,
         parameters=_parameters(runs, plan),
         folds=(FoldScores(split.fold, tuple(cases)),),
-        train_slices=run.slices,
-        minutes=(run.seconds + extra) / 60,
+        train_slices=done.slices,
+        minutes=done.seconds / 60,
         note=clean.note(whole_slices=run.recipe.stage == "direct")
         if plan.target == "lesions"
         else "",
@@ -130,36 +137,78 @@ def row_path(runs: StudyRuns, plan: RowPlan, split: Split) -> Path:
     """
     which = f"{plan.network}-{plan.loss}" if plan.loss else plan.network
     which += begun_suffix(plan.encoder_weights)
-    end = ("-cascade" if plan.cascade else "") + ("-flips" if plan.flips else "")
+    end = ("" if plan.learner == "one" else f"-{plan.learner}") + (
+        "-cascade" if plan.cascade else ""
+    )
+    end += "-flips" if plan.flips else ""
     name = f"{which}-{plan.mode}-{plan.target}{end}.json"
     return runs.folder / f"{split.protocol}-{split.fold}" / "rows" / name
 
 
-def _train(runs: StudyRuns, plan: RowPlan, split: Split) -> tuple[RunResult, float]:
-    """The run that gives the row's masks, and the seconds that others spent for it."""
+@dataclass(frozen=True)
+class _Trained:
+    """The networks that give a row's masks, and the seconds that others were trained for it."""
+
+    runs: tuple[RunResult, ...]
+    extra_seconds: float = 0.0
+    extra_slices: int = 0
+
+    def predictor(self) -> ScanPredictor | MeanPredictor:
+        predictors = [run.predictor() for run in self.runs]
+        return predictors[0] if len(predictors) == 1 else MeanPredictor(predictors)
+
+    @property
+    def slices(self) -> int:
+        return sum(run.slices for run in self.runs) + self.extra_slices
+
+    @property
+    def seconds(self) -> float:
+        return sum(run.seconds for run in self.runs) + self.extra_seconds
+
+
+def _train(runs: StudyRuns, plan: RowPlan, split: Split) -> _Trained:
+    """The runs of a row; the minutes of a shared first stage count at every row that uses it."""
     if plan.target == "lungs":
-        return runs.lungs(plan.network, split), 0.0
+        return _Trained((runs.lungs(plan.network, split),))
     if plan.mode == "context":
         first = runs.lungs(plan.lung_network, split)
         masked = runs.lesions(plan.network, split, runs.budget.cascade_lesions)
         run = runs.context(plan.network, split)
-        run = replace(run, slices=run.slices + masked.slices)
-        return run, first.seconds + masked.seconds
+        return _Trained((run,), first.seconds + masked.seconds, masked.slices)
     if plan.mode == "box":
-        first = runs.lungs(plan.lung_network, split)
-        return runs.box(plan.network, split, loss=plan.loss), first.seconds
+        return _train_box(runs, plan, split)
     if plan.mode == "hierarchical":
         budget = runs.budget
         spend = budget.cascade_lesions if plan.cascade else budget.lesions
         first = runs.lungs(plan.lung_network, split)
-        return runs.lesions(plan.network, split, spend, loss=plan.loss), first.seconds
+        run = runs.lesions(plan.network, split, spend, loss=plan.loss)
+        return _Trained((run,), first.seconds)
     if plan.mode == "direct":
         run = runs.direct(plan.network, split, loss=plan.loss, encoder_weights=plan.encoder_weights)
-        return run, 0.0
+        return _Trained((run,))
     half = runs.direct(plan.network, split, half=True)
     if plan.mode == "half":
-        return half, 0.0
-    return _semi_supervised(runs, split, half), half.seconds
+        return _Trained((half,))
+    return _Trained((_semi_supervised(runs, split, half),), half.seconds)
+
+
+def _train_box(runs: StudyRuns, plan: RowPlan, split: Split) -> _Trained:
+    """Raises: SettingsError where several networks are to learn from another loss."""
+    first = runs.lungs(plan.lung_network, split).seconds
+    weights = plan.encoder_weights
+    if plan.learner == "one":
+        run = runs.box(plan.network, split, loss=plan.loss, encoder_weights=weights)
+        return _Trained((run,), first)
+    if plan.loss is not None:
+        raise SettingsError(
+            f"row {plan.key!r} has the loss {plan.loss!r}", expected="the network's own loss"
+        )
+    teachers = runs.teachers(plan.network, split, encoder_weights=weights)
+    if plan.learner == "mean":
+        return _Trained(teachers, first)
+    student = runs.distilled(plan.network, split, encoder_weights=weights)
+    taught = _Trained(teachers)
+    return _Trained((student,), first + taught.seconds, taught.slices)
 
 
 def _semi_supervised(runs: StudyRuns, split: Split, half: RunResult) -> RunResult:
@@ -230,9 +279,10 @@ class _Clean:
 
 
 def _parameters(runs: StudyRuns, plan: RowPlan) -> int:
-    """What was trained for the row: both networks of a cascade."""
+    """What gives the row's masks: both networks of a cascade, all networks of a mean."""
     is_cascade = plan.mode in ("hierarchical", "context", "box") and plan.target == "lesions"
-    names = [plan.lung_network, plan.network] if is_cascade else [plan.network]
+    names = [plan.lung_network] if is_cascade else []
+    names += [plan.network] * (TEACHERS if plan.learner == "mean" else 1)
     return sum(_count(name, runs.budget.base) for name in names)
 
 

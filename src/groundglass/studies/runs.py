@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +14,10 @@ from groundglass.datasets.index import IndexRow, PreparedScan, load_prepared, re
 from groundglass.errors import DatasetError, SettingsError
 from groundglass.networks.build import build_network
 from groundglass.studies.budget import Budget, StageBudget
-from groundglass.studies.patient_halves import patient_halves
-from groundglass.studies.plan import begun_suffix
+from groundglass.studies.patient_parts import patient_parts
+from groundglass.studies.plan import TEACHERS, begun_suffix
 from groundglass.studies.row import Protocol
-from groundglass.studies.run_result import RunResult
+from groundglass.studies.run_result import MeanPredictor, RunResult
 from groundglass.studies.run_settings import RunPlace, Split, context_settings, run_settings
 from groundglass.studies.tested_lungs import cleaned_lungs, on_all_slices
 from groundglass.training.checkpoint import RESULT_NAME, STATE_NAME, load_state
@@ -134,12 +135,70 @@ class StudyRuns:
         settings = context_settings(self._place(split), network, spend, start.folder)
         return self._train(settings, split, f"context-{network}-{_size(spend)}")
 
-    def box(self, network: str, split: Split, *, loss: str | None = None) -> RunResult:
-        """The second stage, shown the whole box from the first step; see `Budget.box`.
+    def box(
+        self,
+        network: str,
+        split: Split,
+        *,
+        loss: str | None = None,
+        encoder_weights: Path | None = None,
+    ) -> RunResult:
+        """The second stage, shown the whole box from the first step; see `Budget.box_of`.
 
         Raises: SettingsError where the budget has none.
         """
-        spend = self.budget.box
+        return self._box(network, split, loss=loss, encoder_weights=encoder_weights)
+
+    def teachers(
+        self, network: str, split: Split, *, encoder_weights: Path | None = None
+    ) -> tuple[RunResult, ...]:
+        """`TEACHERS` networks as `box`, each without another part of the training patients."""
+        parts = patient_parts(self.train_rows(split), TEACHERS)
+        return tuple(
+            self._box(
+                network,
+                split,
+                encoder_weights=encoder_weights,
+                hold_out=part,
+                which=f"-without-{number}",
+            )
+            for number, part in enumerate(parts)
+        )
+
+    def distilled(
+        self, network: str, split: Split, *, encoder_weights: Path | None = None
+    ) -> RunResult:
+        """One network as `box` that learns from the reference and the mean of its teachers."""
+        teachers = self.teachers(network, split, encoder_weights=encoder_weights)
+        folder = self._folder(split) / f"soft-of-{network}{begun_suffix(encoder_weights)}"
+        rows = self.train_rows(split)
+        missing = [row for row in rows if not (folder / f"{row.scan_id}.npz").exists()]
+        if missing:
+            mean = MeanPredictor([run.predictor() for run in teachers])
+            for row in missing:
+                self._tell(f"  mean of the teachers on {row.scan_id}")
+                chance = mean.probability(load_prepared(self.index, row))
+                save_map(folder, row.scan_id, np.rint(chance * 255).astype(np.uint8))
+        return self._box(
+            network,
+            split,
+            encoder_weights=encoder_weights,
+            soft_targets=folder,
+            which="-distilled",
+        )
+
+    def _box(
+        self,
+        network: str,
+        split: Split,
+        *,
+        loss: str | None = None,
+        encoder_weights: Path | None = None,
+        hold_out: tuple[str, ...] = (),
+        soft_targets: Path | None = None,
+        which: str = "",
+    ) -> RunResult:
+        spend = self.budget.box_of(network)
         if spend is None:
             raise SettingsError(f"budget {self.budget.name} trains no network on the whole box")
         settings = run_settings(
@@ -147,11 +206,16 @@ class StudyRuns:
             network,
             place=self._place(split),
             spend=spend,
-            validation=self._validation(split),
+            hold_out=hold_out,
+            validation=() if hold_out else self._validation(split),
         )
-        recipe = {**settings.recipe, "mask_outside": False}
-        settings = settings.model_copy(update={"recipe": recipe})
-        return self._train_with(loss, settings, split, f"box-{network}", spend)
+        changes: dict[str, Any] = {"recipe": {**settings.recipe, "mask_outside": False}}
+        if encoder_weights is not None:
+            changes["encoder_weights"] = str(encoder_weights)
+        if soft_targets is not None:
+            changes["soft_targets"] = str(soft_targets)
+        name = f"box-{network}{which}{begun_suffix(encoder_weights)}"
+        return self._train_with(loss, settings.model_copy(update=changes), split, name, spend)
 
     def direct(
         self,
@@ -182,12 +246,16 @@ class StudyRuns:
         name = f"direct-{which}{'-half' if half else ''}{begun_suffix(encoder_weights)}"
         return self._train(settings, split, name)
 
-    def check_encoder_weights(self, network: str, splits: Sequence[Split], file: Path) -> None:
+    def check_encoder_weights(
+        self, network: str, splits: Sequence[Split], file: Path, *, is_direct: bool
+    ) -> None:
         """Read the file where a run is still to begin with it; one that has begun needs it no more.
 
         Raises: SettingsError where it does not fit; MissingExtraError as `build_network`.
         """
-        name = f"direct-{network}{begun_suffix(file)}"
+        name = f"{'direct' if is_direct else 'box'}-{network}{begun_suffix(file)}"
+        if not is_direct and (spend := self.budget.box_of(network)) is not None:
+            name += f"-{_size(spend)}"
         if not all((self._folder(split) / name / STATE_NAME).exists() for split in splits):
             build_network(network, base=self.budget.base, encoder_weights=file)
 
@@ -219,8 +287,9 @@ class StudyRuns:
         return folder
 
     def halves(self, split: Split) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The training scans in two halves, as `patient_halves`."""
-        return patient_halves(self.train_rows(split))
+        """The training scans in two halves, as `patient_parts`."""
+        first, second = patient_parts(self.train_rows(split))
+        return first, second
 
     def test_lungs(self, network: str, split: Split, scan: PreparedScan) -> np.ndarray:
         """Lungs of a test scan by the first stage of `network`, cleaned as the product's are.

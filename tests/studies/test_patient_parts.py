@@ -1,9 +1,9 @@
-"""Halves by hand: patients whole, the larger ones on both sides."""
+"""Parts by hand: patients whole, the larger ones on all sides."""
 
 from __future__ import annotations
 
 from groundglass.datasets.index import IndexRow
-from groundglass.studies.patient_halves import patient_halves
+from groundglass.studies.patient_parts import patient_parts
 
 
 def scan(scan_id: str, group: str, slices: int, lesion_voxels: int = 1) -> IndexRow:
@@ -32,8 +32,10 @@ def test_larger_patients_are_on_both_sides_and_the_healthy_come_last() -> None:
         scan("d", "d", 10),
     ]
     # In order a, b, c, d, h: sides 0, 1, 1, 0, 0.
-    assert patient_halves(rows) == (("a1", "a2", "d", "h"), ("b", "c"))
+    assert patient_parts(rows) == (("a1", "a2", "d", "h"), ("b", "c"))
+    # Of three: 0, 1, 2, 2, 1.
+    assert patient_parts(rows, 3) == (("a1", "a2"), ("b", "h"), ("c", "d"))
 
 
-def test_no_scan_gives_empty_halves() -> None:
-    assert patient_halves([]) == ((), ())
+def test_no_scan_gives_empty_parts() -> None:
+    assert patient_parts([]) == ((), ())
