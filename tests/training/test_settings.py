@@ -100,3 +100,15 @@ def test_phases_follow_each_other(tiny: TrainSettings) -> None:
 def test_settings_are_frozen(tiny: TrainSettings) -> None:
     with pytest.raises(ValidationError, match="frozen"):
         tiny.seed = 3  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_pasting_is_for_lesions_on_the_host(
+    values: dict[str, Any], lungs_values: dict[str, Any]
+) -> None:
+    pasting = {"augment": {"paste": 0.5}}
+    on_gpu = {**values, **pasting, "device": "cuda", "sampler": "auto"}
+    assert not TrainSettings.model_validate(on_gpu).samples_on_device
+    with pytest.raises(ValidationError, match=r"augment\.paste needs batches of the host"):
+        TrainSettings.model_validate({**on_gpu, "sampler": "device"})
+    with pytest.raises(ValidationError, match=r"augment\.paste is for lesions, not stage 'lungs'"):
+        TrainSettings.model_validate({**lungs_values, **pasting})

@@ -20,6 +20,7 @@ from groundglass.training.augment import (
     random_warp,
 )
 from groundglass.training.maps import load_map
+from groundglass.training.paste import MOST_DONORS, Donor, paste_lesions
 from groundglass.training.settings import TrainSettings
 
 HU_WINDOWS = ((-1350.0, 150.0), (-1250.0, 250.0), (-1100.0, 500.0), (-1024.0, 1500.0))
@@ -122,25 +123,40 @@ class Samples:
         source, index = self.pick(rng)
         image = self.image(source, index, rng)
         augment = self._settings.augment
-        if self._settings.stage != "lesions":
-            center, step = self.place(source, size)
-            warp = random_warp(rng, center, step, size, settings=augment)
-            shown = random_intensity(warp.image(image), rng, augment)
-            direct = self._settings.stage == "direct"
-            target = (
-                self._lesions(source, index, warp) if direct else warp.mask(source.lungs[index])
-            )
-            return normalize(shown, self._recipe), target
-        lungs = source.lungs[index]
         center, step = self.place(source, size)
         warp = random_warp(rng, center, step, size, settings=augment)
-        if not self._recipe.mask_outside:
-            shown = random_intensity(warp.image(image), rng, augment)
-            return normalize(shown, self._recipe), self._lesions(source, index, warp)
+        shown, lungs = warp.image(image), warp.mask(source.lungs[index])
+        if self._settings.stage == "lungs":
+            return normalize(random_intensity(shown, rng, augment), self._recipe), lungs
+        target = self._lesions(source, index, warp)
+        if augment.paste and rng.random() < augment.paste:
+            shown, target = self._with_others(shown, target, lungs, rng)
+        if self._settings.stage == "direct" or not self._recipe.mask_outside:
+            return normalize(random_intensity(shown, rng, augment), self._recipe), target
         lesions = warp.mask(source.scan.lesions[index])
-        mask = random_mask_errors(warp.mask(lungs), lesions, rng, augment)
-        shown = random_intensity(warp.image(image), rng, augment) * mask
-        return normalize(shown, self._recipe), self._lesions(source, index, warp) * mask
+        mask = random_mask_errors(lungs, lesions, rng, augment)
+        shown = random_intensity(shown, rng, augment) * mask
+        return normalize(shown, self._recipe), target * mask
+
+    def _with_others(
+        self, shown: np.ndarray, target: np.ndarray, lungs: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Lesions of one to `MOST_DONORS` other slices, each at a random place of its own."""
+        size = shown.shape[0], shown.shape[1]
+        for _ in range(int(rng.integers(1, MOST_DONORS + 1))):
+            other = self.sick[int(rng.integers(len(self.sick)))]
+            if not other.with_lesions.size:
+                continue
+            index = int(rng.choice(other.with_lesions))
+            center, step = self.place(other, size)
+            warp = random_warp(rng, center, step, size, settings=self._settings.augment)
+            donor = Donor(
+                warp.image(self.image(other, index, rng)),
+                warp.mask(other.scan.lungs[index]),
+                warp.mask(other.scan.lesions[index]),
+            )
+            shown, target = paste_lesions(shown, target, lungs, donor)
+        return shown, target
 
     def place(self, source: Source, size: tuple[int, int]) -> tuple[tuple[float, float], float]:
         """What an image of `size` shows of a frame: center (row, column) and pixels a pixel."""

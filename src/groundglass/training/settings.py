@@ -33,7 +33,10 @@ class Phase(_Frozen):
 
 
 class AugmentSettings(_Frozen):
-    """How far training images may differ from the prepared ones. Shares are probabilities."""
+    """How far training images may differ from the prepared ones. Shares are probabilities.
+
+    `paste`: share of the slices that lesions of other scans are pasted into; on the host alone.
+    """
 
     scale: float = Field(default=0.25, ge=0, lt=1)
     rotate_degrees: float = Field(default=15.0, ge=0)
@@ -49,6 +52,7 @@ class AugmentSettings(_Frozen):
     second_clahe: float = Field(default=0.25, ge=0, le=1)
     no_clahe_hu: float = Field(default=0.15, ge=0, le=1)
     mask_errors: float = Field(default=0.8, ge=0, le=1)
+    paste: float = Field(default=0.0, ge=0, le=1)
 
 
 class EarlyStopping(_Frozen):
@@ -129,6 +133,10 @@ class TrainSettings(_Frozen):
             raise ValueError(f"lungs are for stage 'lesions', not {self.stage!r}")
         if self.soft_targets is not None and self.stage == "lungs":
             raise ValueError("soft_targets are for lesions, not stage 'lungs'")
+        if self.augment.paste and self.sampler == "device":
+            raise ValueError("augment.paste needs batches of the host, and sampler is 'device'")
+        if self.augment.paste and self.stage == "lungs":
+            raise ValueError("augment.paste is for lesions, not stage 'lungs'")
         if self.cuda_graph is True and not self.device.startswith("cuda"):
             raise ValueError(f"cuda_graph needs a GPU, and device is {self.device!r}")
         if self.cuda_graph is True and self.optimizer not in _RECORDABLE:
@@ -144,8 +152,8 @@ class TrainSettings(_Frozen):
     @property
     def samples_on_device(self) -> bool:
         """Whether batches are made where the network is."""
-        has_gpu = self.device.startswith("cuda")
-        return self.sampler == "device" or (self.sampler == "auto" and has_gpu)
+        may = self.device.startswith("cuda") and not self.augment.paste
+        return self.sampler == "device" or (self.sampler == "auto" and may)
 
     @property
     def records_steps(self) -> bool:
