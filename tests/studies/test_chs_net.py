@@ -14,6 +14,7 @@ from groundglass.studies import row_runs
 from groundglass.studies.budget import Budget
 from groundglass.studies.calibrate import write_calibration
 from groundglass.studies.kept import keep_prediction, kept_predictions
+from groundglass.studies.plan import Variant
 from groundglass.studies.plan_chs_net import lesion_plan, plan_of
 from groundglass.studies.row_runs import lacking, row_path, run_table
 from groundglass.studies.runs import StudyRuns
@@ -92,12 +93,13 @@ def test_a_mean_and_what_is_distilled_from_it(runs: StudyRuns, tmp_path: Path) -
     assert one.minutes > lungs.seconds / 60
 
     split = runs.split("patients", 0)
-    teachers = runs.teachers("ta-segnet-lite0", split, encoder_weights=file)
+    variant = Variant(encoder_weights=file)
+    teachers = runs.teachers("ta-segnet-lite0", split, variant)
     left_out = [set(run.settings.hold_out) for run in teachers]
     training = {row.scan_id for row in runs.train_rows(split)}
     assert set.union(*left_out) == training
     assert sum(map(len, left_out)) == len(training)
-    learned = runs.distilled("ta-segnet-lite0", split, encoder_weights=file)
+    learned = runs.distilled("ta-segnet-lite0", split, variant)
     assert learned.settings.soft_targets is not None
     assert learned.settings.encoder_weights == str(file)
     scan = runs.scan(runs.train_rows(split)[0])
@@ -114,10 +116,18 @@ def test_rows_that_begin_with_weights_need_some(runs: StudyRuns) -> None:
         run_table(runs, 2, folds=(0,), keys=("lite0",))
 
 
-def test_several_networks_learn_from_their_own_loss_alone(runs: StudyRuns, tmp_path: Path) -> None:
-    plan = replace(lesion_plan("lite0-mean"), loss="tversky")
-    with pytest.raises(SettingsError, match="has the loss 'tversky'; expected the network's own"):
-        row_runs._fold_row(runs, plan, runs.split("patients", 0))
+def test_lesions_made_for_training_are_a_row_of_their_own(runs: StudyRuns) -> None:
+    split = runs.split("patients", 0)
+    variant = Variant(loss="tversky", paste=0.5, opacity=0.25)
+    run = runs.box("ta-segnet", split, variant)
+    augment = run.settings.augment
+    assert (augment.paste, augment.opacity, run.settings.loss) == (0.5, 0.25, "tversky")
+    assert run.folder.name == "box-ta-segnet-tversky-paste-0.5-opacity-0.25-32x32-2"
+    plan = replace(lesion_plan("ta-segnet"), loss="tversky", paste=0.5, opacity=0.25)
+    assert plan.variant == variant
+    assert row_path(runs, plan, split).name == (
+        "ta-segnet-tversky-paste-0.5-opacity-0.25-box-lesions-cascade.json"
+    )
 
 
 def test_rows_on_the_disk_are_read(runs: StudyRuns, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ def test_every_network_is_in_the_catalog(table: int) -> None:
 
 def test_every_row_of_the_paper_is_run() -> None:
     beside = {"unet", "inf-net-half", "sigmoid", "deep", "tversky"}  # ours
-    beside |= {"context", "context-flips", "ta-segnet", "lite0", "lite0-flips"}
-    beside |= {"lite0-scratch", "lite0-mean", "lite0-distilled"}
+    beside |= {"context", "context-flips", "ta-segnet", "lite0-scratch", "lite0", "lite0-made"}
+    beside |= {"lite0-made-flips", "lite0-mean", "lite0-distilled"}
     for table, plans in PLANS.items():
         for plan in plans:
             assert (paper_row(table, plan.key, plan.target) is None) == (plan.key in beside)
@@ -85,5 +85,5 @@ def test_rows_are_chosen_by_their_keys() -> None:
 def test_weights_go_to_rows_that_may_begin_with_them() -> None:
     plans = {plan.key: plan for plan in begun_from(plan_of(2), Path("lite0.pth"))}
     begun = {key for key, plan in plans.items() if plan.encoder_weights}
-    assert begun == {"lite0", "lite0-flips", "lite0-mean", "lite0-distilled"}
+    assert begun == {"lite0", *[f"lite0-{n}" for n in ("made", "made-flips", "mean", "distilled")]}
     assert {plan.key for plan in plan_of(2) if plan.begin == "weights"} == begun

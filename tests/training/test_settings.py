@@ -102,13 +102,14 @@ def test_settings_are_frozen(tiny: TrainSettings) -> None:
         tiny.seed = 3  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_pasting_is_for_lesions_on_the_host(
-    values: dict[str, Any], lungs_values: dict[str, Any]
+@pytest.mark.parametrize("name", ["paste", "opacity"])
+def test_made_lesions_are_for_lesion_stages_on_the_host(
+    values: dict[str, Any], lungs_values: dict[str, Any], name: str
 ) -> None:
-    pasting = {"augment": {"paste": 0.5}}
-    on_gpu = {**values, **pasting, "device": "cuda", "sampler": "auto"}
+    made = {"augment": {name: 0.5}}
+    on_gpu = {**values, **made, "device": "cuda", "sampler": "auto"}
     assert not TrainSettings.model_validate(on_gpu).samples_on_device
-    with pytest.raises(ValidationError, match=r"augment\.paste needs batches of the host"):
+    with pytest.raises(ValidationError, match=r"paste and opacity need batches of the host"):
         TrainSettings.model_validate({**on_gpu, "sampler": "device"})
-    with pytest.raises(ValidationError, match=r"augment\.paste is for lesions, not stage 'lungs'"):
-        TrainSettings.model_validate({**lungs_values, **pasting})
+    with pytest.raises(ValidationError, match=r"paste and opacity are for lesions, not stage 'lun"):
+        TrainSettings.model_validate({**lungs_values, **made})

@@ -152,7 +152,7 @@ BUDGETS = {
             cascade_folds=(0, 1, 2, 3, 4),
             context=StageBudget((112, 144), 400, 8, lr=2e-3),
             box=StageBudget((80, 104), 900, 16, 2e-3, restart=200, restart_size=(112, 144)),
-            box_encoder=StageBudget((144, 192), 500, 12, 1e-3),
+            box_encoder=StageBudget((144, 192), 300, 12, 1e-3),
             is_long=True,
             description="Table 2 in some fifteen minutes of one data center GPU: small slices "
             "first, some seventy passes over the slices, all folds, one seed",

@@ -32,6 +32,24 @@ weights: there is no such row without."""
 
 
 @dataclass(frozen=True)
+class Variant:
+    """How a network is trained, but for its budget; fields as those of `RowPlan`."""
+
+    loss: str | None = None
+    encoder_weights: Path | None = None
+    paste: float = 0.0
+    opacity: float = 0.0
+
+    @property
+    def suffix(self) -> str:
+        """The end of the names under which its runs and rows are stored."""
+        loss = f"-{self.loss}" if self.loss else ""
+        paste = f"-paste-{self.paste:g}" if self.paste else ""
+        opacity = f"-opacity-{self.opacity:g}" if self.opacity else ""
+        return loss + paste + opacity + begun_suffix(self.encoder_weights)
+
+
+@dataclass(frozen=True)
 class RowPlan:
     """One row. `key` is the row's in the study's paper, `network` a catalog name.
 
@@ -39,8 +57,9 @@ class RowPlan:
     `flips`: the answers on a slice and on its mirror image are averaged. `cascade`: trained under
     the budget's `cascade_lesions`, on its `cascade_folds`. `keep`: predictions of whole slices are
     kept for a figure; those inside lungs always are. `begin` says whether the network's encoder
-    may begin with weights, `encoder_weights` is their file; see `begun_from`. `learner`: mode "box"
-    alone may have others than "one".
+    may begin with weights, `encoder_weights` is their file; see `begun_from`. In mode "box" alone:
+    `learner` may be another than "one"; `paste` is the share of training slices that lesions of
+    other patients are pasted into, `opacity` that of slices veiled with made-up ones.
     """
 
     key: str
@@ -57,6 +76,13 @@ class RowPlan:
     begin: Begin = "any"
     encoder_weights: Path | None = None
     learner: Learner = "one"
+    paste: float = 0.0
+    opacity: float = 0.0
+
+    @property
+    def variant(self) -> Variant:
+        """What sets its lesion network's training apart from others of the same network."""
+        return Variant(self.loss, self.encoder_weights, self.paste, self.opacity)
 
     @property
     def lung_network(self) -> str:

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from groundglass.studies.plan import RowPlan, rows_planned
 
 _ABLATION = (("bu", "BU"), ("bu-rib", "BU+RIB"), ("bu-rib-hp", "BU+RIB+HP"))
 
 
-def _lite0(key: str, label: str, **changes: Any) -> RowPlan:
-    name = f"TA-SegNet V3 on EfficientNet-Lite0, box unmasked, {label}"
-    plan = RowPlan(
-        key, name, "ta-segnet-lite0", "box", lungs="raiu-net", cascade=True, begin="weights"
-    )
-    return replace(plan, **changes)
-
-
-_LITE0 = (
-    _lite0("lite0-scratch", "from scratch", begin="scratch"),
-    _lite0("lite0", "from ImageNet"),
-    _lite0("lite0-flips", "from ImageNet, mirrored too", flips=True),
-    _lite0("lite0-mean", "mean of three", learner="mean"),
-    _lite0("lite0-distilled", "one distilled from three", learner="distilled"),
-    _lite0("lite0", "from ImageNet", protocol="slices"),
+_LITE0 = RowPlan(
+    "lite0",
+    "EfficientNet-Lite0 from ImageNet",
+    "ta-segnet-lite0",
+    "box",
+    lungs="raiu-net",
+    cascade=True,
+    begin="weights",
 )
+_MADE = replace(
+    _LITE0, key="lite0-made", label=f"{_LITE0.label}, made lesions", paste=0.5, opacity=0.3
+)
+_LITE0_ROWS = (
+    replace(_LITE0, key="lite0-scratch", label="EfficientNet-Lite0 from scratch", begin="scratch"),
+    _LITE0,
+    _MADE,
+    replace(_MADE, key="lite0-made-flips", label=f"{_MADE.label}, mirrored too", flips=True),
+    replace(_MADE, key="lite0-mean", label=f"{_MADE.label}, mean of three", learner="mean"),
+    replace(
+        _MADE,
+        key="lite0-distilled",
+        label=f"{_MADE.label}, distilled from three",
+        learner="distilled",
+    ),
+    replace(_MADE, protocol="slices"),
+)
+"""What may be had beyond the paper from few patients, each row one step from another."""
 
 PLANS: dict[int, tuple[RowPlan, ...]] = {
     2: (
@@ -53,7 +63,7 @@ PLANS: dict[int, tuple[RowPlan, ...]] = {
             lungs="raiu-net",
             cascade=True,
         ),
-        *_LITE0,
+        *_LITE0_ROWS,
     ),
     3: (
         RowPlan("miniseg", "MiniSeg", "miniseg", "direct"),

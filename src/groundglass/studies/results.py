@@ -15,7 +15,7 @@ from groundglass.studies.curves_figure import draw_curves
 from groundglass.studies.hardware import hardware
 from groundglass.studies.overlays_figure import write_overlays
 from groundglass.studies.phantom_index import SOURCE as PHANTOM
-from groundglass.studies.plan import RowPlan, begun_suffix
+from groundglass.studies.plan import RowPlan
 from groundglass.studies.registry import Study, data_notice
 from groundglass.studies.row import PROTOCOLS, Row
 from groundglass.studies.row_runs import lacking, run_table
@@ -197,11 +197,7 @@ def _curves(
     """Curves of the lesion networks of the first fold."""
     folder = runs.folder / f"patients-{folds[0]}"
     if not request.study.has_cascade:  # one folder holds the runs of all its tables
-        ends = {
-            plan.label: (f"{plan.network}-{plan.loss}" if plan.loss else plan.network)
-            + begun_suffix(plan.encoder_weights)
-            for plan in made
-        }
+        ends = {plan.label: f"{plan.network}{plan.variant.suffix}" for plan in made}
         found = {label: folder / f"direct-{end}" for label, end in ends.items()}
     elif request.table in (2, 5):
         spend = runs.budget.cascade_lesions if request.table == 2 else runs.budget.lesions

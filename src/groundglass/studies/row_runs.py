@@ -16,7 +16,7 @@ from groundglass.metrics.aggregate import CaseScore
 from groundglass.networks.build import build_network
 from groundglass.studies.budget import Budget
 from groundglass.studies.kept import keep_prediction
-from groundglass.studies.plan import TEACHERS, RowPlan, begun_suffix
+from groundglass.studies.plan import TEACHERS, RowPlan
 from groundglass.studies.registry import find_study
 from groundglass.studies.row import PROTOCOLS, FoldScores, Row, read_row, write_row
 from groundglass.studies.run_result import MeanPredictor, RunResult
@@ -54,10 +54,9 @@ def run_table(
             numbers = chosen if plan.protocol == "patients" else (0,)
             wanted.append((plan, [runs.split(plan.protocol, n) for n in numbers]))
     for plan, splits in wanted:
-        if plan.encoder_weights is not None:
-            runs.check_encoder_weights(
-                plan.network, splits, plan.encoder_weights, is_direct=plan.mode == "direct"
-            )
+        stored = all(row_path(runs, plan, split).exists() for split in splits)
+        if plan.encoder_weights is not None and not stored:
+            runs.check_encoder_weights(plan.network, splits, plan.encoder_weights)
     rows = []
     for plan, splits in wanted:
         # Without its weights such a row has the name of the one from scratch.
@@ -135,12 +134,9 @@ def row_path(runs: StudyRuns, plan: RowPlan, split: Split) -> Path:
 
     A cascade has a larger budget than other rows, so its rows are its own.
     """
-    which = f"{plan.network}-{plan.loss}" if plan.loss else plan.network
-    which += begun_suffix(plan.encoder_weights)
-    end = ("" if plan.learner == "one" else f"-{plan.learner}") + (
-        "-cascade" if plan.cascade else ""
-    )
-    end += "-flips" if plan.flips else ""
+    learner = "" if plan.learner == "one" else f"-{plan.learner}"
+    end = learner + ("-cascade" if plan.cascade else "") + ("-flips" if plan.flips else "")
+    which = f"{plan.network}{plan.variant.suffix}"
     name = f"{which}-{plan.mode}-{plan.target}{end}.json"
     return runs.folder / f"{split.protocol}-{split.fold}" / "rows" / name
 
@@ -193,20 +189,13 @@ def _train(runs: StudyRuns, plan: RowPlan, split: Split) -> _Trained:
 
 
 def _train_box(runs: StudyRuns, plan: RowPlan, split: Split) -> _Trained:
-    """Raises: SettingsError where several networks are to learn from another loss."""
     first = runs.lungs(plan.lung_network, split).seconds
-    weights = plan.encoder_weights
     if plan.learner == "one":
-        run = runs.box(plan.network, split, loss=plan.loss, encoder_weights=weights)
-        return _Trained((run,), first)
-    if plan.loss is not None:
-        raise SettingsError(
-            f"row {plan.key!r} has the loss {plan.loss!r}", expected="the network's own loss"
-        )
-    teachers = runs.teachers(plan.network, split, encoder_weights=weights)
+        return _Trained((runs.box(plan.network, split, plan.variant),), first)
+    teachers = runs.teachers(plan.network, split, plan.variant)
     if plan.learner == "mean":
         return _Trained(teachers, first)
-    student = runs.distilled(plan.network, split, encoder_weights=weights)
+    student = runs.distilled(plan.network, split, plan.variant)
     taught = _Trained(teachers)
     return _Trained((student,), first + taught.seconds, taught.slices)
 

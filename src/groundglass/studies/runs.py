@@ -15,7 +15,7 @@ from groundglass.errors import DatasetError, SettingsError
 from groundglass.networks.build import build_network
 from groundglass.studies.budget import Budget, StageBudget
 from groundglass.studies.patient_parts import patient_parts
-from groundglass.studies.plan import TEACHERS, begun_suffix
+from groundglass.studies.plan import TEACHERS, Variant, begun_suffix
 from groundglass.studies.row import Protocol
 from groundglass.studies.run_result import MeanPredictor, RunResult
 from groundglass.studies.run_settings import RunPlace, Split, context_settings, run_settings
@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 LUNGS_FOR_TRAINING = "raiu-net"
 """Whose out-of-fold lungs every second stage is trained on, so that rows differ in one thing."""
+
+PLAIN = Variant()
+"""A network as its catalog entry says, from scratch."""
 
 Tell = Callable[[str], None]
 
@@ -121,7 +124,10 @@ class StudyRuns:
             lungs=None if self.budget.lung_half is None else self.training_lungs(split),
             validation=self._validation(split),
         )
-        return self._train_with(loss, settings, split, f"lesions-{network}", spend)
+        name = f"lesions-{network}"
+        if loss is not None:
+            settings, name = settings.model_copy(update={"loss": loss}), f"{name}-{loss}"
+        return self._train(settings, split, f"{name}-{_size(spend)}")
 
     def context(self, network: str, split: Split) -> RunResult:
         """The second stage, trained on with the whole box shown; see `Budget.context`.
@@ -135,42 +141,27 @@ class StudyRuns:
         settings = context_settings(self._place(split), network, spend, start.folder)
         return self._train(settings, split, f"context-{network}-{_size(spend)}")
 
-    def box(
-        self,
-        network: str,
-        split: Split,
-        *,
-        loss: str | None = None,
-        encoder_weights: Path | None = None,
-    ) -> RunResult:
+    def box(self, network: str, split: Split, variant: Variant = PLAIN) -> RunResult:
         """The second stage, shown the whole box from the first step; see `Budget.box_of`.
 
         Raises: SettingsError where the budget has none.
         """
-        return self._box(network, split, loss=loss, encoder_weights=encoder_weights)
+        return self._box(network, split, variant)
 
     def teachers(
-        self, network: str, split: Split, *, encoder_weights: Path | None = None
+        self, network: str, split: Split, variant: Variant = PLAIN
     ) -> tuple[RunResult, ...]:
         """`TEACHERS` networks as `box`, each without another part of the training patients."""
         parts = patient_parts(self.train_rows(split), TEACHERS)
         return tuple(
-            self._box(
-                network,
-                split,
-                encoder_weights=encoder_weights,
-                hold_out=part,
-                which=f"-without-{number}",
-            )
+            self._box(network, split, variant, hold_out=part, which=f"-without-{number}")
             for number, part in enumerate(parts)
         )
 
-    def distilled(
-        self, network: str, split: Split, *, encoder_weights: Path | None = None
-    ) -> RunResult:
+    def distilled(self, network: str, split: Split, variant: Variant = PLAIN) -> RunResult:
         """One network as `box` that learns from the reference and the mean of its teachers."""
-        teachers = self.teachers(network, split, encoder_weights=encoder_weights)
-        folder = self._folder(split) / f"soft-of-{network}{begun_suffix(encoder_weights)}"
+        teachers = self.teachers(network, split, variant)
+        folder = self._folder(split) / f"soft-of-{network}{variant.suffix}"
         rows = self.train_rows(split)
         missing = [row for row in rows if not (folder / f"{row.scan_id}.npz").exists()]
         if missing:
@@ -179,21 +170,14 @@ class StudyRuns:
                 self._tell(f"  mean of the teachers on {row.scan_id}")
                 chance = mean.probability(load_prepared(self.index, row))
                 save_map(folder, row.scan_id, np.rint(chance * 255).astype(np.uint8))
-        return self._box(
-            network,
-            split,
-            encoder_weights=encoder_weights,
-            soft_targets=folder,
-            which="-distilled",
-        )
+        return self._box(network, split, variant, soft_targets=folder, which="-distilled")
 
     def _box(
         self,
         network: str,
         split: Split,
+        variant: Variant,
         *,
-        loss: str | None = None,
-        encoder_weights: Path | None = None,
         hold_out: tuple[str, ...] = (),
         soft_targets: Path | None = None,
         which: str = "",
@@ -209,13 +193,18 @@ class StudyRuns:
             hold_out=hold_out,
             validation=() if hold_out else self._validation(split),
         )
-        changes: dict[str, Any] = {"recipe": {**settings.recipe, "mask_outside": False}}
-        if encoder_weights is not None:
-            changes["encoder_weights"] = str(encoder_weights)
-        if soft_targets is not None:
-            changes["soft_targets"] = str(soft_targets)
-        name = f"box-{network}{which}{begun_suffix(encoder_weights)}"
-        return self._train_with(loss, settings.model_copy(update=changes), split, name, spend)
+        weights = variant.encoder_weights
+        changes: dict[str, Any] = {
+            "recipe": {**settings.recipe, "mask_outside": False},
+            "augment": settings.augment.model_copy(
+                update={"paste": variant.paste, "opacity": variant.opacity}
+            ),
+            "loss": variant.loss or settings.loss,
+            "encoder_weights": None if weights is None else str(weights),
+            "soft_targets": None if soft_targets is None else str(soft_targets),
+        }
+        name = f"box-{network}{which}{variant.suffix}-{_size(spend)}"
+        return self._train(settings.model_copy(update=changes), split, name)
 
     def direct(
         self,
@@ -246,16 +235,12 @@ class StudyRuns:
         name = f"direct-{which}{'-half' if half else ''}{begun_suffix(encoder_weights)}"
         return self._train(settings, split, name)
 
-    def check_encoder_weights(
-        self, network: str, splits: Sequence[Split], file: Path, *, is_direct: bool
-    ) -> None:
-        """Read the file where a run is still to begin with it; one that has begun needs it no more.
+    def check_encoder_weights(self, network: str, splits: Sequence[Split], file: Path) -> None:
+        """Read the file where a direct run is still to begin with it; then it is needed no more.
 
         Raises: SettingsError where it does not fit; MissingExtraError as `build_network`.
         """
-        name = f"{'direct' if is_direct else 'box'}-{network}{begun_suffix(file)}"
-        if not is_direct and (spend := self.budget.box_of(network)) is not None:
-            name += f"-{_size(spend)}"
+        name = f"direct-{network}{begun_suffix(file)}"
         if not all((self._folder(split) / name / STATE_NAME).exists() for split in splits):
             build_network(network, base=self.budget.base, encoder_weights=file)
 
@@ -324,15 +309,6 @@ class StudyRuns:
         return tuple(
             row.scan_id for row in self.rows if row.scan_id in following.test and not row.is_healthy
         )
-
-    def _train_with(
-        self, loss: str | None, settings: TrainSettings, split: Split, name: str, spend: StageBudget
-    ) -> RunResult:
-        """A run with another loss than the network's own, where one is given, under its name."""
-        if loss is not None:
-            settings = settings.model_copy(update={"loss": loss})
-            name = f"{name}-{loss}"
-        return self._train(settings, split, f"{name}-{_size(spend)}")
 
     def _train(self, settings: TrainSettings, split: Split, name: str) -> RunResult:
         folder = self._folder(split) / name

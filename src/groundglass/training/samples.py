@@ -20,6 +20,7 @@ from groundglass.training.augment import (
     random_warp,
 )
 from groundglass.training.maps import load_map
+from groundglass.training.opacity import add_opacity
 from groundglass.training.paste import MOST_DONORS, Donor, paste_lesions
 from groundglass.training.settings import TrainSettings
 
@@ -131,6 +132,8 @@ class Samples:
         target = self._lesions(source, index, warp)
         if augment.paste and rng.random() < augment.paste:
             shown, target = self._with_others(shown, target, lungs, rng)
+        if augment.opacity and rng.random() < augment.opacity:
+            shown, target = add_opacity(shown, target, lungs, rng)
         if self._settings.stage == "direct" or not self._recipe.mask_outside:
             return normalize(random_intensity(shown, rng, augment), self._recipe), target
         lesions = warp.mask(source.scan.lesions[index])

@@ -35,7 +35,8 @@ class Phase(_Frozen):
 class AugmentSettings(_Frozen):
     """How far training images may differ from the prepared ones. Shares are probabilities.
 
-    `paste`: share of the slices that lesions of other scans are pasted into; on the host alone.
+    `paste`: share of the slices that lesions of other scans are pasted into, `opacity`: share that
+    made-up ones are veiled with; both for lesions alone, and made on the host alone.
     """
 
     scale: float = Field(default=0.25, ge=0, lt=1)
@@ -53,6 +54,12 @@ class AugmentSettings(_Frozen):
     no_clahe_hu: float = Field(default=0.15, ge=0, le=1)
     mask_errors: float = Field(default=0.8, ge=0, le=1)
     paste: float = Field(default=0.0, ge=0, le=1)
+    opacity: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def makes_lesions(self) -> bool:
+        """Whether slices are shown lesions that their scans do not have."""
+        return self.paste > 0 or self.opacity > 0
 
 
 class EarlyStopping(_Frozen):
@@ -133,10 +140,12 @@ class TrainSettings(_Frozen):
             raise ValueError(f"lungs are for stage 'lesions', not {self.stage!r}")
         if self.soft_targets is not None and self.stage == "lungs":
             raise ValueError("soft_targets are for lesions, not stage 'lungs'")
-        if self.augment.paste and self.sampler == "device":
-            raise ValueError("augment.paste needs batches of the host, and sampler is 'device'")
-        if self.augment.paste and self.stage == "lungs":
-            raise ValueError("augment.paste is for lesions, not stage 'lungs'")
+        if self.augment.makes_lesions and self.sampler == "device":
+            raise ValueError(
+                "augment.paste and opacity need batches of the host, and sampler is 'device'"
+            )
+        if self.augment.makes_lesions and self.stage == "lungs":
+            raise ValueError("augment.paste and opacity are for lesions, not stage 'lungs'")
         if self.cuda_graph is True and not self.device.startswith("cuda"):
             raise ValueError(f"cuda_graph needs a GPU, and device is {self.device!r}")
         if self.cuda_graph is True and self.optimizer not in _RECORDABLE:
@@ -152,7 +161,7 @@ class TrainSettings(_Frozen):
     @property
     def samples_on_device(self) -> bool:
         """Whether batches are made where the network is."""
-        may = self.device.startswith("cuda") and not self.augment.paste
+        may = self.device.startswith("cuda") and not self.augment.makes_lesions
         return self.sampler == "device" or (self.sampler == "auto" and may)
 
     @property
