@@ -167,7 +167,7 @@ def test_calibration_comes_from_the_predictions_kept(
     runs = StudyRuns(phantom_index, tmp_path / "study", small, tell=lambda text: None)
     plan = plan_of(2)[1]
     with pytest.raises(DatasetError, match="no predictions of Table 2"):
-        write_calibration(runs, (0, 1), tmp_path)
+        write_calibration(runs, (0, 1), tmp_path, plan)
     rng = np.random.default_rng(0)
     for fold in (0, 1):
         split = runs.split("patients", fold)
@@ -178,7 +178,7 @@ def test_calibration_comes_from_the_predictions_kept(
             chance = (expit(logits) * scan.lungs).astype(np.float32)
             folder = row_path(runs, plan, split).with_suffix("")
             keep_prediction(folder, scan, chance, scan.lungs)
-    document, picture = write_calibration(runs, (0, 1), tmp_path)
+    document, picture = write_calibration(runs, (0, 1), tmp_path, plan)
     found = json.loads(document.read_text())
     assert found["out_of_fold"] is True
     assert found["cases"] == 4

@@ -19,25 +19,23 @@ from groundglass.metrics.operating_point import operating_point
 from groundglass.studies.kept import kept_predictions
 from groundglass.studies.phantom_words import phantom_words
 from groundglass.studies.plan import RowPlan
-from groundglass.studies.plan_chs_net import lesion_plan
 from groundglass.studies.row_runs import row_path
 from groundglass.studies.runs import StudyRuns
 from groundglass.training.reliability_plot import draw_reliability
 
 
 def write_calibration(
-    runs: StudyRuns, folds: Sequence[int], out: Path, *, key: str = "chs-net"
+    runs: StudyRuns, folds: Sequence[int], out: Path, plan: RowPlan
 ) -> list[Path]:
     """Write `calibration.json` and `reliability.png` of a lesion row of Table 2.
 
-    `key`: the row; other rows than the paper's have their key in the files' names.
+    Other rows than the paper's have their key in the files' names.
 
     Every pixel inside the predicted lungs of every test scan with lesions, each predicted by a
     network that was not trained on the patient.
     Raises: DatasetError where predictions are missing.
     """
-    plan = lesion_plan(key)
-    end = "" if key == "chs-net" else f"-{key}"
+    end = "" if plan.key == "chs-net" else f"-{plan.key}"
     patients, outside = _histograms(runs, plan, folds)
     sources = sorted({row.source for row in runs.rows if not row.is_healthy})
     record = calibration_record(

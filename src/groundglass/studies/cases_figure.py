@@ -13,7 +13,7 @@ from groundglass.evaluation.figures import CasePanel, SizePoints, draw_cases, dr
 from groundglass.metrics.overlap import Confusion, slice_confusions
 from groundglass.studies.kept import kept_predictions
 from groundglass.studies.phantom_words import phantom_words
-from groundglass.studies.plan_chs_net import lesion_plan
+from groundglass.studies.plan import RowPlan
 from groundglass.studies.row_runs import row_path
 from groundglass.studies.runs import StudyRuns
 
@@ -29,17 +29,16 @@ class _Slice:
 
 
 def write_cases_figures(
-    runs: StudyRuns, folds: Sequence[int], out: Path, *, key: str = "chs-net"
+    runs: StudyRuns, folds: Sequence[int], out: Path, plan: RowPlan
 ) -> list[Path]:
     """Write `cases.png` and `dice-by-size.png` of a lesion row of Table 2, on the patient folds.
 
-    `key`: the row; other rows than the paper's have their key in the files' names.
+    Other rows than the paper's have their key in the files' names.
 
     Shown is each case's slice with the most lesion, of the cases with the lowest and the highest
     Dice over the whole case: chosen by rule, not by eye. Masks are those at probability one half.
     """
-    plan = lesion_plan(key)
-    end = "" if key == "chs-net" else f"-{key}"
+    end = "" if plan.key == "chs-net" else f"-{plan.key}"
     chosen: list[tuple[float, _Slice]] = []
     sizes: dict[str, tuple[list[float], list[float]]] = {"slices": ([], []), "cases": ([], [])}
     for number in folds:

@@ -15,7 +15,7 @@ from groundglass.studies.curves_figure import draw_curves
 from groundglass.studies.hardware import hardware
 from groundglass.studies.overlays_figure import write_overlays
 from groundglass.studies.phantom_index import SOURCE as PHANTOM
-from groundglass.studies.plan import RowPlan
+from groundglass.studies.plan import TEACHERS, RowPlan
 from groundglass.studies.registry import Study, data_notice
 from groundglass.studies.row import PROTOCOLS, Row
 from groundglass.studies.row_runs import lacking, run_table
@@ -23,6 +23,9 @@ from groundglass.studies.runs import StudyRuns
 from groundglass.studies.share_page import write_shares
 from groundglass.studies.table import Conditions, write_table
 from groundglass.training.loop import CURVE
+
+_WITH_FIGURES = ("chs-net", "context", "ta-segnet", "lite0-made")
+"""Rows of CHS-Net's Table 2 that pictures and calibration are made of; others are steps to them."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,10 @@ def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list
     missing = [(plan.label, lacking(plan, request.budget)) for plan in plans if plan not in made]
     left_out = tuple(f"{label} is left out: {why}." for label, why in missing)
     conditions = _conditions(request, runs, rows, folds)
-    begun = tuple(
-        f"{plan.label}: its encoder began with the weights {plan.encoder_weights.name}."
-        for plan in made
-        if plan.encoder_weights
+    told = tuple(
+        f"{plan.label}: {', '.join(words)}." for plan in made if (words := _how_trained(plan))
     )
-    conditions = replace(conditions, notes=(*left_out, *begun, *conditions.notes))
+    conditions = replace(conditions, notes=(*left_out, *dict.fromkeys(told), *conditions.notes))
     written = list(write_table(request.out, rows, conditions, table=table))
     curves = _curves(request, runs, made, folds)
     if curves:
@@ -105,15 +106,18 @@ def _figures(
     """The figures of the study's paper that come with the table, and the involved share."""
     which = (request.study.name, request.table)
     if which == ("chs-net", 2):
-        keys = [
-            key for key in ("chs-net", "context", "ta-segnet") if key in {plan.key for plan in made}
+        shown = [
+            plan
+            for plan in made
+            if (plan.target, plan.protocol) == ("lesions", "patients") and plan.key in _WITH_FIGURES
         ]
-        drawn = [write_cases_figures(runs, folds, request.out, key=key) for key in keys]
-        drawn += [write_calibration(runs, folds, request.out, key=key) for key in keys]
+        drawn = [write_cases_figures(runs, folds, request.out, plan) for plan in shown]
+        drawn += [write_calibration(runs, folds, request.out, plan) for plan in shown]
+        keys = {plan.key for plan in shown}
         drawn += [
             write_shares(row, runs.rows, request.out, seed=request.seed)
             for row in rows
-            if (row.key in keys, row.target, row.protocol) == (True, "lesions", "patients")
+            if row.key in keys and (row.target, row.protocol) == ("lesions", "patients")
         ]
         return [path for paths in drawn for path in paths]
     if request.study.name == "ta-segnet":
@@ -162,6 +166,27 @@ def _conditions(
             lesion_free=sum(row.is_healthy for row in runs.rows),
         ),
     )
+
+
+def _how_trained(plan: RowPlan) -> list[str]:
+    """What sets a row's training apart from that of other rows of its kind."""
+    words = []
+    if plan.encoder_weights:
+        words.append(f"its encoder began with the weights {plan.encoder_weights.name}")
+    if plan.paste:
+        words.append(f"lesions of other patients were pasted into {plan.paste:.0%} of the slices")
+    if plan.opacity:
+        words.append(f"{plan.opacity:.0%} were veiled with made-up opacities")
+    if plan.learner == "mean":
+        words.append(
+            f"the mean probability of {TEACHERS} networks, each trained without another part of "
+            "the training patients"
+        )
+    if plan.learner == "distilled":
+        words.append(
+            f"one network that learned from the reference and, equally, from the mean of {TEACHERS}"
+        )
+    return words
 
 
 def _spend(study: Study, budget: Budget, plans: Sequence[RowPlan]) -> str:
