@@ -30,9 +30,9 @@ def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
         ("lesions", "patients"),
         ("lungs", "slices"),
         ("lesions", "slices"),
-        *[("lesions", "patients")] * 4,  # options of ours
+        *[("lesions", "patients")] * 5,  # options of ours
     ]
-    beside = ["context", "context-flips", "ta-segnet", "lite0-scratch"]
+    beside = ["context", "context-flips", "ta-segnet", "ta-segnet-made", "lite0-scratch"]
     assert [row.key for row in rows] == [*["chs-net"] * 4, *beside]
     assert rows[4].train_slices == rows[5].train_slices == 2 * rows[1].train_slices
     assert rows[4].parameters == rows[1].parameters

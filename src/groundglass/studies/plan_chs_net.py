@@ -9,6 +9,14 @@ from groundglass.studies.plan import RowPlan, rows_planned
 _ABLATION = (("bu", "BU"), ("bu-rib", "BU+RIB"), ("bu-rib-hp", "BU+RIB+HP"))
 
 
+_TA_SEGNET = RowPlan(
+    "ta-segnet",
+    "TA-SegNet as second stage, box unmasked",
+    "ta-segnet",
+    "box",
+    lungs="raiu-net",
+    cascade=True,
+)
 _LITE0 = RowPlan(
     "lite0",
     "EfficientNet-Lite0 from ImageNet",
@@ -55,13 +63,13 @@ PLANS: dict[int, tuple[RowPlan, ...]] = {
             flips=True,
             cascade=True,
         ),
-        RowPlan(
-            "ta-segnet",
-            "TA-SegNet as second stage, box unmasked",
-            "ta-segnet",
-            "box",
-            lungs="raiu-net",
-            cascade=True,
+        _TA_SEGNET,
+        replace(
+            _TA_SEGNET,
+            key="ta-segnet-made",
+            label=f"{_TA_SEGNET.label}, made lesions",
+            paste=0.5,
+            opacity=0.3,
         ),
         *_LITE0_ROWS,
     ),
