@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 import typer.main
 
 import groundglass as package
+from groundglass.__main__ import main as start
 from groundglass.cli.app import app, main
 
 from .conftest import Groundglass
@@ -95,3 +97,19 @@ def test_main_is_what_the_script_calls() -> None:
 
     (script,) = entry_points(group="console_scripts", name="groundglass")
     assert script.load() is main
+
+
+def test_an_interrupt_while_the_command_line_is_imported_prints_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "groundglass.cli.app":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "groundglass.cli.app")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        start()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"

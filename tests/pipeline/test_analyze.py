@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -153,7 +154,7 @@ class TestRefusals:
     def test_nothing_is_left_of_a_failure(
         self, tmp_path: Path, rule_cascade: Cascade, no_lung: Path
     ) -> None:
-        with pytest.raises(NoLungError):
+        with pytest.raises(NoLungError, match=re.escape(str(no_lung))):
             analyze_scan(no_lung, tmp_path / "out", rule_cascade)
         with pytest.raises(UnreadableError, match="does not exist"):
             analyze_scan(tmp_path / "nothing", tmp_path / "out", rule_cascade)

@@ -112,7 +112,7 @@ def test_a_mean_and_what_is_distilled_from_it(runs: StudyRuns, tmp_path: Path) -
 
 def test_rows_that_begin_with_weights_need_some(runs: StudyRuns) -> None:
     assert "no --encoder-weights names any" in lacking(lesion_plan("lite0"), runs.budget)
-    with pytest.raises(SettingsError, match="table 2 of chs-net has no row"):
+    with pytest.raises(SettingsError, match="no row that can be made; lite0: its encoder begins"):
         run_table(runs, 2, folds=(0,), keys=("lite0",))
 
 

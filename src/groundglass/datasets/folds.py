@@ -91,7 +91,7 @@ def patient_folds(rows: Sequence[IndexRow], *, count: int = 5, seed: int = 0) ->
     give or take one.
     Source: CovTANet's experimental setup has five folds stratified by severity.
     Raises: SettingsError where `count` is below 2 or above the groups with lesions (of an index
-    in which none are drawn, those with findings).
+    in which none are drawn, those with findings), or fewer than two have any.
     """
     groups: dict[str, list[IndexRow]] = {}
     for row in rows:
@@ -106,6 +106,12 @@ def patient_folds(rows: Sequence[IndexRow], *, count: int = 5, seed: int = 0) ->
     sick = sum(any(row.lesion_voxels for row in members) for members in groups.values())
     if not sick:
         sick = sum(not all(row.is_healthy for row in members) for members in groups.values())
+    if sick < 2:
+        raise SettingsError(
+            f"the index has {sick} patients with lesions",
+            expected="two or more, as a fold never holds all of them",
+            remedy="Prepare scans of more patients into it",
+        )
     if not 2 <= count <= sick:
         raise SettingsError(
             f"{count} folds were asked for",

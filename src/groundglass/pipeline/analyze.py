@@ -14,7 +14,7 @@ import numpy as np
 
 import groundglass
 from groundglass.deidentification.scan import Deidentification, deidentified
-from groundglass.errors import GeometryError
+from groundglass.errors import GeometryError, NoLungError
 from groundglass.findings import Findings
 from groundglass.geometry import axial_order
 from groundglass.intensity import IntensityChoice
@@ -109,7 +109,12 @@ def analyze_scan(
             plan = plan_dicom(
                 options.dicom, volume, cascade, hides_time=options.deidentification is not None
             )
-        segmentation = cascade.segment(volume, watch)
+        try:
+            segmentation = cascade.segment(volume, watch)
+        except NoLungError as error:  # the cascade knows a volume, not where it came from
+            raise NoLungError(
+                f"{path}: {error.problem}", expected=error.expected, remedy=error.remedy
+            ) from error
         with watch.stage("measure"):
             chance = _lesion_probability(segmentation, cascade)
             findings = measure(volume, segmentation.lungs, segmentation.lesions, probability=chance)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,23 +54,33 @@ def run_table(
             numbers = chosen if plan.protocol == "patients" else (0,)
             wanted.append((plan, [runs.split(plan.protocol, n) for n in numbers]))
     for plan, splits in wanted:
-        stored = all(row_path(runs, plan, split).exists() for split in splits)
-        if plan.encoder_weights is not None and not stored:
+        if plan.encoder_weights is not None and not _is_stored(runs, plan, splits):
             runs.check_encoder_weights(plan.network, splits, plan.encoder_weights)
-    rows = []
+    rows, left_out = [], []
     for plan, splits in wanted:
-        # Without its weights such a row has the name of the one from scratch.
-        has_name = plan.begin != "weights" or plan.encoder_weights is not None
-        stored = has_name and all(row_path(runs, plan, split).exists() for split in splits)
-        if not stored and lacking(plan, runs.budget):
-            continue
-        rows.append(_joined([_fold_row(runs, plan, split) for split in splits]))
+        why = "" if _is_stored(runs, plan, splits) else lacking(plan, runs.budget)
+        if why:
+            left_out.append(f"{plan.key}: {why}")
+        else:
+            rows.append(_joined([_fold_row(runs, plan, split) for split in splits]))
+    if left_out and not rows:
+        raise SettingsError(
+            f"table {table} of {study} has no row that can be made; {'; '.join(left_out)}",
+            expected="one or more",
+            remedy="Name other --rows, or what these lack",
+        )
     if not rows:
         raise SettingsError(
             f"table {table} of {study} has no row tested by {', '.join(protocols)}",
             expected="--protocol patients or both",
         )
     return rows
+
+
+def _is_stored(runs: StudyRuns, plan: RowPlan, splits: Sequence[Split]) -> bool:
+    """Whether the row is there; without its weights it would have the name of that from scratch."""
+    named = plan.begin != "weights" or plan.encoder_weights is not None
+    return named and all(row_path(runs, plan, split).exists() for split in splits)
 
 
 def lacking(plan: RowPlan, budget: Budget) -> str:
