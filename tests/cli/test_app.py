@@ -11,7 +11,7 @@ import typer.main
 
 import groundglass as package
 from groundglass.__main__ import main as start
-from groundglass.cli.app import app, main
+from groundglass.cli.app import app
 
 from .conftest import Groundglass
 
@@ -96,7 +96,7 @@ def test_main_is_what_the_script_calls() -> None:
     from importlib.metadata import entry_points
 
     (script,) = entry_points(group="console_scripts", name="groundglass")
-    assert script.load() is main
+    assert script.load() is start
 
 
 def test_an_interrupt_while_the_command_line_is_imported_prints_a_word(

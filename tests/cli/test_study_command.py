@@ -74,7 +74,17 @@ def test_figure_8(tmp_path: Path) -> None:
         (["ta-segnet"], "expected --table 1, 2 or 3"),
         (["ta-segnet", "--table", "4", "--budget", "tiny"], "table is 4; expected 1, 2 or 3"),
         (["ta-segnet", "--figure", "8"], "written with every table"),
-        (["ta-segnet", "--table", "2", "--encoder-weights", "x.pth"], "no row of this table"),
+        (["ta-segnet", "--table", "2", "--encoder-weights", "x.pth"], "no row that is asked for"),
+        (
+            ["chs-net", "--table", "2", "--rows", "u-net"],
+            "--rows names u-net; expected some of chs",
+        ),
+        (
+            ["chs-net", "--table", "2", "--rows", "context", "--encoder-weights", "x.pth"],
+            "no row that is asked for has an encoder .* or name other --rows",
+        ),
+        (["covtanet", "--table", "4", "--rows", "xception"], "--rows is xception; expected no --r"),
+        (["covtanet", "--table", "4", "--encoder-weights", "x"], "--encoder-weights is x"),
     ],
 )
 def test_wrong_usage_is_named(arguments: list[str], message: str) -> None:

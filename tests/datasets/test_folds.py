@@ -218,7 +218,7 @@ def test_what_cannot_be_folded_is_refused(tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match=rf"{count} folds were asked for; expected 2 to 2"):
             patient_folds(rows, count=count)
     with pytest.raises(
-        SettingsError, match="the index has 1 patients with lesions; expected two or"
+        SettingsError, match="patients with lesions in the index: 1; expected two or mo"
     ):
         patient_folds(rows[:2] + rows[4:], count=2)
     for share in (0.0, 1.0, 0.01):

@@ -300,3 +300,9 @@ def test_a_network_without_such_an_encoder_takes_no_weights() -> None:
         r"with any; expected ta-segnet-v8 or ta-segnet-lite0\. Leave the weights out",
     ):
         build_network("ta-segnet", base=2, encoder_weights=Path("b0.pth"))
+
+
+@pytest.mark.parametrize("base", [1, 3])
+def test_lite0_has_even_bases(base: int) -> None:
+    with pytest.raises(SettingsError, match=f"base of ta-segnet-lite0 is {base}; expected an even"):
+        build_network("ta-segnet-lite0", base=base)

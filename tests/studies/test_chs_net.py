@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,24 @@ from groundglass.studies import row_runs
 from groundglass.studies.budget import Budget
 from groundglass.studies.calibrate import write_calibration
 from groundglass.studies.kept import keep_prediction, kept_predictions
-from groundglass.studies.plan import Variant
-from groundglass.studies.plan_chs_net import lesion_plan, plan_of
+from groundglass.studies.plan import RowPlan, Variant, begun_from
+from groundglass.studies.plan_chs_net import PLANS, plan_of
+from groundglass.studies.registry import find_study
+from groundglass.studies.results import StudyRequest, run_and_write
 from groundglass.studies.row_runs import lacking, row_path, run_table
 from groundglass.studies.runs import StudyRuns
 from groundglass.training.maps import load_map
 
 from ..made_encoder import write_encoder
+
+
+def lesion_plan(key: str) -> RowPlan:
+    """The row of Table 2 called `key`, for lesions on patient folds."""
+    return next(
+        plan
+        for plan in plan_of(2)
+        if (plan.key, plan.target, plan.protocol) == (key, "lesions", "patients")
+    )
 
 
 def test_table_2_shows_both_protocols(runs: StudyRuns) -> None:
@@ -78,9 +90,13 @@ def test_the_box_row_sees_it_unmasked_and_has_its_own_lungs(runs: StudyRuns) -> 
     assert lesion_plan("ta-segnet").lung_network == "raiu-net"
 
 
-def test_a_mean_and_what_is_distilled_from_it(runs: StudyRuns, tmp_path: Path) -> None:
+def test_a_mean_and_what_is_distilled_from_it(
+    phantom_index: Path, small: Budget, tmp_path: Path
+) -> None:
+    four = replace(small, fold_count=4)
+    runs = StudyRuns(phantom_index, tmp_path / "study", four, threads=1, tell=lambda text: None)
     file = write_encoder(tmp_path / "lite0.pth", base=2, kind=LITE0)
-    keys = ("lite0", "lite0-mean", "lite0-distilled")
+    keys = ("lite0-made", "lite0-mean", "lite0-distilled")
     rows = run_table(runs, 2, folds=(0,), protocols=("patients",), keys=keys, encoder_weights=file)
     assert [row.key for row in rows] == list(keys)
     one, mean, student = rows
@@ -93,21 +109,114 @@ def test_a_mean_and_what_is_distilled_from_it(runs: StudyRuns, tmp_path: Path) -
     assert one.minutes > lungs.seconds / 60
 
     split = runs.split("patients", 0)
-    variant = Variant(encoder_weights=file)
+    variant = Variant(None, file, 0.5, 0.3)
     teachers = runs.teachers("ta-segnet-lite0", split, variant)
     left_out = [set(run.settings.hold_out) for run in teachers]
     training = {row.scan_id for row in runs.train_rows(split)}
     assert set.union(*left_out) == training
     assert sum(map(len, left_out)) == len(training)
-    learned = runs.distilled("ta-segnet-lite0", split, variant)
+    learned = runs.distilled("ta-segnet-lite0", split, teachers, variant)
     assert learned.settings.soft_targets is not None
     assert learned.settings.encoder_weights == str(file)
     scan = runs.scan(runs.train_rows(split)[0])
     soft = load_map(Path(learned.settings.soft_targets), scan)
     alone = [run.predictor().probability(scan) for run in teachers]
     np.testing.assert_allclose(soft / 255, np.mean(alone, axis=0), atol=0.5 / 255 + 1e-6)
+    plan = replace(lesion_plan("lite0-mean"), encoder_weights=file)
+    kept = next(kept_predictions(row_path(runs, plan, split).with_suffix("")))
+    test_scan = next(s for s in runs.test_scans(split) if s.row.scan_id == kept.scan_id)
+    shown = runs.test_lungs("raiu-net", split, test_scan)
+    each = [run.predictor().probability(test_scan, shown) for run in teachers]
+    assert not np.allclose(each[0], each[1], atol=1e-3)
+    np.testing.assert_allclose(kept.probability / 255, np.mean(each, axis=0), atol=0.51 / 255)
     tested = {scan.row.scan_id for scan in runs.test_scans(split)}
     assert not tested & {path.stem for path in Path(learned.settings.soft_targets).glob("*")}
+
+
+def test_a_mean_of_patients_that_were_lost_is_predicted_again(
+    phantom_index: Path, small: Budget, tmp_path: Path
+) -> None:
+    """What is there is kept, what is missing is made, and no teacher is trained again."""
+    told: list[str] = []
+    runs = StudyRuns(phantom_index, tmp_path, small, threads=1, tell=told.append)
+    with pytest.raises(SettingsError, match="train on in fold 0: 2; expected 3 or more for a mean"):
+        runs.teaching_parts(runs.split("patients", 0))
+    four = replace(small, fold_count=4)
+    runs = StudyRuns(phantom_index, tmp_path / "four", four, threads=1, tell=told.append)
+    split = runs.split("patients", 0)
+    teachers = runs.teachers("ta-segnet", split)
+    learned = runs.distilled("ta-segnet", split, teachers)
+    folder = Path(str(learned.settings.soft_targets))
+    lost, *others = sorted(folder.glob("*.npz"))
+    before = {path: path.stat().st_mtime_ns for path in others}
+    lost.unlink()
+    told.clear()
+    shutil.rmtree(learned.folder)
+    again = runs.distilled("ta-segnet", split, runs.teachers("ta-segnet", split))
+    assert again.folder == learned.folder
+    assert {path: path.stat().st_mtime_ns for path in others} == before
+    assert [line for line in told if "teachers on" in line] == [
+        f"  mean of the teachers on {lost.stem}"
+    ]
+    assert not [line for line in told if "without" in line]
+
+
+def test_teachers_never_see_who_decides_when_to_stop(
+    phantom_index: Path, small: Budget, tmp_path: Path
+) -> None:
+    budget = replace(small, fold_count=4, validate_every=1)
+    runs = StudyRuns(phantom_index, tmp_path, budget, threads=1, tell=lambda text: None)
+    split = runs.split("patients", 0)
+    with pytest.raises(SettingsError, match="fold 0: 2; expected 3"):  # of four: test, validation
+        runs.teaching_parts(split)
+
+
+def test_rows_of_a_table_are_stored_apart(runs: StudyRuns) -> None:
+    split = runs.split("patients", 0)
+    for table in PLANS:
+        plans = [plan for plan in plan_of(table) if plan.protocol == "patients"]
+        if table == 2:
+            plans = list(begun_from(tuple(plans), Path("lite0.pth")))
+        assert len({row_path(runs, plan, split) for plan in plans}) == len(plans)
+
+
+def test_a_page_of_some_rows_says_how_they_were_trained(runs: StudyRuns, tmp_path: Path) -> None:
+    request = StudyRequest(
+        study=find_study("chs-net"),
+        table=2,
+        budget=runs.budget,
+        index=runs.index,
+        work=runs.folder,
+        out=tmp_path,
+        folds=(0,),
+        device="cpu",
+        threads=1,
+        seed=0,
+        protocols=("patients", "slices"),
+        keys=("ta-segnet-made", "lite0-made"),
+    )
+    told: list[str] = []
+    run_and_write(request, tell=told.append)
+    page = (tmp_path / "table-2.md").read_text(encoding="utf-8")
+    lines = page.splitlines()
+    assert page.count("made lesions is left out: its encoder begins with weights") == 1
+    assert sum("no --encoder-weights names any" in line for line in told) == 1
+    assert (
+        "- TA-SegNet as second stage, box unmasked, made lesions: lesions of other slices were "
+        "pasted into 50% of the slices, 30% of the slices were veiled with made-up opacities."
+        in lines
+    )
+    assert "--rows ta-segnet-made,lite0-made" in page
+    assert "a kind trains on equally many slices: lungs" in page
+    assert "direct" not in next(line for line in lines if "equally many slices" in line)
+
+
+def test_what_would_have_no_effect_is_refused() -> None:
+    for changes in ({"paste": 0.5}, {"opacity": 0.5}, {"learner": "mean"}):
+        with pytest.raises(SettingsError, match="expected mode 'box' with any of these"):
+            replace(lesion_plan("context"), **changes)
+    with pytest.raises(SettingsError, match="has encoder weights; expected mode 'direct' or 'box'"):
+        replace(lesion_plan("chs-net"), encoder_weights=Path("b0.pth"))
 
 
 def test_rows_that_begin_with_weights_need_some(runs: StudyRuns) -> None:

@@ -271,3 +271,18 @@ def test_made_lesions_are_seen_and_asked_for(
         assert np.array_equal(again[1], larger)
     assert more > 1.2 * area
     assert seen >= 5  # a slice may have too little lung for either
+
+
+@pytest.mark.parametrize("name", ["paste", "opacity"])
+def test_made_lesions_are_whole_where_others_are_soft(
+    scans: list[PreparedScan], values: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    """As a distilled network learns: half the reference, half a mean that calls nothing here."""
+    for scan in scans:
+        save_map(tmp_path, scan.row.scan_id, np.zeros_like(scan.lesions))
+    recipe = {**values["recipe"], "mask_outside": False}
+    soft = settings_of(
+        values, recipe=recipe, soft_targets=str(tmp_path), healthy_share=0.0, augment={name: 1.0}
+    )
+    found = {float(v) for n in range(6) for v in np.unique(Samples(scans, soft).batch(n)[1])}
+    assert found == {0.0, 0.5, 1.0}

@@ -91,7 +91,7 @@ def patient_folds(rows: Sequence[IndexRow], *, count: int = 5, seed: int = 0) ->
     give or take one.
     Source: CovTANet's experimental setup has five folds stratified by severity.
     Raises: SettingsError where `count` is below 2 or above the groups with lesions (of an index
-    in which none are drawn, those with findings), or fewer than two have any.
+    in which none are drawn, those with findings), or there are fewer than two of these.
     """
     groups: dict[str, list[IndexRow]] = {}
     for row in rows:
@@ -103,12 +103,16 @@ def patient_folds(rows: Sequence[IndexRow], *, count: int = 5, seed: int = 0) ->
     strata: dict[tuple[bool, int], list[str]] = {}
     for name, members in groups.items():
         strata.setdefault(_stratum(members), []).append(name)
-    sick = sum(any(row.lesion_voxels for row in members) for members in groups.values())
+    sick, what = (
+        sum(any(row.lesion_voxels for row in group) for group in groups.values()),
+        "lesions",
+    )
     if not sick:
-        sick = sum(not all(row.is_healthy for row in members) for members in groups.values())
+        sick = sum(not all(row.is_healthy for row in group) for group in groups.values())
+        what = "lesions or findings"
     if sick < 2:
         raise SettingsError(
-            f"the index has {sick} patients with lesions",
+            f"patients with {what} in the index: {sick}",
             expected="two or more, as a fold never holds all of them",
             remedy="Prepare scans of more patients into it",
         )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from groundglass.errors import SettingsError
 from groundglass.networks.efficientnet_encoder import LITE0, EfficientNetEncoder
 from groundglass.networks.encoder import LEVELS, Encoder, PlainEncoder
 from groundglass.networks.multi_scale_fusion import (
@@ -176,8 +177,11 @@ def ta_segnet_lite0(*, base: int = 16, pretrained: Path | None = None) -> TASegN
     An option beside the paper, for few scans: `pretrained` names a file of encoder weights. The
     encoder is as wide as Lite0 at base 16, the decoder half as wide as V8's, as most of a U-Net's
     operations are in its finest maps.
-    Raises: MissingExtraError without MONAI; SettingsError where the file does not fit.
+    Raises: MissingExtraError without MONAI; SettingsError where `base` is odd, or the file does
+    not fit.
     """
+    if base % 2 or base < 2:
+        raise SettingsError(f"base of ta-segnet-lite0 is {base}", expected="an even number")
 
     def encoder(*, base: int) -> Encoder:
         return EfficientNetEncoder(base=2 * base, kind=LITE0, pretrained=pretrained)

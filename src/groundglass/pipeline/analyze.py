@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import json
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -109,19 +111,16 @@ def analyze_scan(
             plan = plan_dicom(
                 options.dicom, volume, cascade, hides_time=options.deidentification is not None
             )
-        try:
+        with _naming(path):
             segmentation = cascade.segment(volume, watch)
-        except NoLungError as error:  # the cascade knows a volume, not where it came from
-            raise NoLungError(
-                f"{path}: {error.problem}", expected=error.expected, remedy=error.remedy
-            ) from error
         with watch.stage("measure"):
             chance = _lesion_probability(segmentation, cascade)
             findings = measure(volume, segmentation.lungs, segmentation.lesions, probability=chance)
             findings = _with_notes(findings, segmentation, scan_id)
-        classified = classify_scan(
-            classifier, volume, segmentation.lungs, findings=findings, watch=watch
-        )
+        with _naming(path):
+            classified = classify_scan(
+                classifier, volume, segmentation.lungs, findings=findings, watch=watch
+            )
         findings = classified.findings
         with watch.stage("write masks"):
             _write_masks(partial, volume, segmentation, options)
@@ -151,6 +150,17 @@ def analyze_scan(
         )
         (partial / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     return Analysis(folder, findings, run, _agreement(masks, segmentation))
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have a missing lung say whose: what segments and classifies knows a volume, not its file."""
+    try:
+        yield
+    except NoLungError as error:
+        raise NoLungError(
+            f"{path}: {error.problem}", expected=error.expected, remedy=error.remedy
+        ) from error
 
 
 def _lesion_probability(segmentation: Segmentation, cascade: Cascade) -> LesionProbability:

@@ -54,7 +54,10 @@ class Budget:
     training patients, whose out-of-fold lungs the second stage is trained on; None: it is trained
     on reference lungs with random errors, as networks this short leave lesions out. `every`: of
     each scan, only every so-manieth slice is trained on. `validate_every`: steps between looks at
-    the validation fold for early stopping, 0 for none. `description` stands in every page;
+    the validation fold for early stopping, 0 for none. `context`, `box`, `box_encoder`: what rows
+    get that are shown the box unmasked, after a training without it, from the first step, and from
+    the first step by a network whose encoder can begin with weights. `description` stands in every
+    page;
     `direct_description`, where there is one, in those of studies that have no cascade.
     """
 
@@ -154,8 +157,9 @@ BUDGETS = {
             box=StageBudget((80, 104), 900, 16, 2e-3, restart=200, restart_size=(112, 144)),
             box_encoder=StageBudget((144, 192), 300, 12, 1e-3),
             is_long=True,
-            description="Table 2 in some fifteen minutes of one data center GPU: small slices "
-            "first, some seventy passes over the slices, all folds, one seed",
+            description="CHS-Net's Table 2 in some fifteen minutes of one data center GPU: small "
+            "slices first, some seventy passes over the slices, all folds, one seed; rows of ours "
+            "as said below",
             direct_description="for one data center GPU: some forty passes over the slices, "
             "small ones first, all folds, one seed",
         ),

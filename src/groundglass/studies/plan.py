@@ -59,7 +59,8 @@ class RowPlan:
     kept for a figure; those inside lungs always are. `begin` says whether the network's encoder
     may begin with weights, `encoder_weights` is their file; see `begun_from`. In mode "box" alone:
     `learner` may be another than "one"; `paste` is the share of training slices that lesions of
-    other patients are pasted into, `opacity` that of slices veiled with made-up ones.
+    slices drawn at random are pasted into, `opacity` that of slices veiled with made-up ones.
+    Raises: SettingsError where a field would have no effect.
     """
 
     key: str
@@ -78,6 +79,21 @@ class RowPlan:
     learner: Learner = "one"
     paste: float = 0.0
     opacity: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises: SettingsError where a field would be stored in names and have no effect."""
+        on_box = self.learner != "one" or self.paste or self.opacity
+        if on_box and self.mode != "box":
+            raise SettingsError(
+                f"row {self.key!r} of mode {self.mode!r} has learner {self.learner!r}, paste "
+                f"{self.paste:g}, opacity {self.opacity:g}",
+                expected="mode 'box' with any of these",
+            )
+        if self.encoder_weights is not None and self.mode not in ("direct", "box"):
+            raise SettingsError(
+                f"row {self.key!r} of mode {self.mode!r} has encoder weights",
+                expected="mode 'direct' or 'box'",
+            )
 
     @property
     def variant(self) -> Variant:
@@ -124,10 +140,10 @@ def begun_from(plans: tuple[RowPlan, ...], file: Path) -> tuple[RowPlan, ...]:
     rows = tuple(map(begun, plans))
     if rows == plans:
         raise SettingsError(
-            f"--encoder-weights is {file}, and no row of this table has an encoder that begins "
+            f"--encoder-weights is {file}, and no row that is asked for has an encoder that begins "
             "with any",
-            expected="a table with such rows: ta-segnet --table 1, or chs-net --table 2",
-            remedy="Leave the option out",
+            expected="some of ta-segnet --table 1, or of chs-net --table 2",
+            remedy="Leave the option out, or name other --rows",
         )
     return rows
 

@@ -109,12 +109,3 @@ ELSEWHERE = "Table 1, the data, is printed by: groundglass audit INDEX"
 def plan_of(table: int) -> tuple[RowPlan, ...]:
     """Rows of a table. Raises: SettingsError where it is none of 2 to 5."""
     return rows_planned(PLANS, table, remedy=ELSEWHERE)
-
-
-def lesion_plan(key: str) -> RowPlan:
-    """The row of Table 2 called `key`, for lesions on patient folds."""
-    return next(
-        plan
-        for plan in plan_of(2)
-        if (plan.key, plan.target, plan.protocol) == (key, "lesions", "patients")
-    )

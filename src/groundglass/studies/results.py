@@ -65,9 +65,9 @@ def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list
         tell=tell,
     )
     study, table, plans = request.study, request.table, request.plans
-    for plan in plans:
-        if lacking(plan, request.budget):
-            tell(f"{plan.label}: {lacking(plan, request.budget)}")
+    reasons = [f"{plan.label}: {why}" for plan in plans if (why := lacking(plan, request.budget))]
+    for reason in dict.fromkeys(reasons):
+        tell(reason)
     rows = run_table(
         runs,
         table,
@@ -85,7 +85,8 @@ def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list
     told = tuple(
         f"{plan.label}: {', '.join(words)}." for plan in made if (words := _how_trained(plan))
     )
-    conditions = replace(conditions, notes=(*left_out, *dict.fromkeys(told), *conditions.notes))
+    notes = dict.fromkeys((*left_out, *told, *conditions.notes))  # each once, in order
+    conditions = replace(conditions, notes=tuple(notes))
     written = list(write_table(request.out, rows, conditions, table=table))
     curves = _curves(request, runs, made, folds)
     if curves:
@@ -174,9 +175,9 @@ def _how_trained(plan: RowPlan) -> list[str]:
     if plan.encoder_weights:
         words.append(f"its encoder began with the weights {plan.encoder_weights.name}")
     if plan.paste:
-        words.append(f"lesions of other patients were pasted into {plan.paste:.0%} of the slices")
+        words.append(f"lesions of other slices were pasted into {plan.paste:.0%} of the slices")
     if plan.opacity:
-        words.append(f"{plan.opacity:.0%} were veiled with made-up opacities")
+        words.append(f"{plan.opacity:.0%} of the slices were veiled with made-up opacities")
     if plan.learner == "mean":
         words.append(
             f"the mean probability of {TEACHERS} networks, each trained without another part of "
@@ -189,6 +190,13 @@ def _how_trained(plan: RowPlan) -> list[str]:
     return words
 
 
+_WITHOUT_LUNGS = ("direct", "half", "semi")
+_STAGE_OF = {"hierarchical": "lesions", "context": "lesions", "box": "box"} | dict.fromkeys(
+    _WITHOUT_LUNGS, "direct"
+)
+"""By mode, the stage of the budget that a row's lesion network is trained under."""
+
+
 def _spend(study: Study, budget: Budget, plans: Sequence[RowPlan]) -> str:
     is_cascade = any(plan.cascade for plan in plans)
     stages = {
@@ -198,12 +206,14 @@ def _spend(study: Study, budget: Budget, plans: Sequence[RowPlan]) -> str:
     }
     if len(study.stages) == 1:
         return f"Every row trains on equally many slices: {_sizes(stages[study.stages[0]])}."
-    parts = [f"{name} {_sizes(stages[name])}" for name in study.stages]
+    used = {_STAGE_OF[plan.mode] for plan in plans if plan.target == "lesions"}
+    used |= {"lungs"} if any(plan.mode not in _WITHOUT_LUNGS for plan in plans) else set()
+    parts = [f"{name} {_sizes(stages[name])}" for name in study.stages if name in used]
     networks = {plan.network: None for plan in plans if plan.mode == "box"}
     for name in networks:
         if spend := budget.box_of(name):
             parts.append(f"{name} on the box unmasked {_sizes(spend)}")
-    return f"Every row of a kind trains on equally many slices: {', '.join(parts)}."
+    return f"Every network of a kind trains on equally many slices: {', '.join(parts)}."
 
 
 def _sizes(spend: StageBudget) -> str:

@@ -16,10 +16,11 @@ from groundglass.metrics.aggregate import CaseScore
 from groundglass.networks.build import build_network
 from groundglass.studies.budget import Budget
 from groundglass.studies.kept import keep_prediction
+from groundglass.studies.mean_predictor import MeanPredictor
 from groundglass.studies.plan import TEACHERS, RowPlan
 from groundglass.studies.registry import find_study
 from groundglass.studies.row import PROTOCOLS, FoldScores, Row, read_row, write_row
-from groundglass.studies.run_result import MeanPredictor, RunResult
+from groundglass.studies.run_result import RunResult
 from groundglass.studies.run_settings import Split
 from groundglass.studies.runs import StudyRuns
 from groundglass.training.predict import ScanPredictor, score_scan
@@ -53,9 +54,7 @@ def run_table(
         if plan.protocol in protocols:
             numbers = chosen if plan.protocol == "patients" else (0,)
             wanted.append((plan, [runs.split(plan.protocol, n) for n in numbers]))
-    for plan, splits in wanted:
-        if plan.encoder_weights is not None and not _is_stored(runs, plan, splits):
-            runs.check_encoder_weights(plan.network, splits, plan.encoder_weights)
+    _check(runs, wanted)
     rows, left_out = [], []
     for plan, splits in wanted:
         why = "" if _is_stored(runs, plan, splits) else lacking(plan, runs.budget)
@@ -75,6 +74,25 @@ def run_table(
             expected="--protocol patients or both",
         )
     return rows
+
+
+def _check(runs: StudyRuns, wanted: Sequence[tuple[RowPlan, Sequence[Split]]]) -> None:
+    """Before hours are spent: that files fit which are still needed, and patients suffice.
+
+    Raises: SettingsError; MissingExtraError.
+    """
+    files: dict[tuple[str, Path], None] = {}
+    for plan, splits in wanted:
+        if lacking(plan, runs.budget) or _is_stored(runs, plan, splits):
+            continue
+        if plan.learner != "one":
+            for split in splits:
+                runs.teaching_parts(split)
+        if plan.encoder_weights is None or all(runs.has_begun(plan, split) for split in splits):
+            continue
+        files[plan.network, plan.encoder_weights] = None
+    for network, file in files:
+        runs.check_encoder_weights(network, file)
 
 
 def _is_stored(runs: StudyRuns, plan: RowPlan, splits: Sequence[Split]) -> bool:
@@ -153,7 +171,10 @@ def row_path(runs: StudyRuns, plan: RowPlan, split: Split) -> Path:
 
 @dataclass(frozen=True)
 class _Trained:
-    """The networks that give a row's masks, and the seconds that others were trained for it."""
+    """The networks that give a row's masks, and what others took that were trained for it.
+
+    `extra_slices` leaves shared lung stages out, as `train_slices` of a row does.
+    """
 
     runs: tuple[RunResult, ...]
     extra_seconds: float = 0.0
@@ -205,7 +226,7 @@ def _train_box(runs: StudyRuns, plan: RowPlan, split: Split) -> _Trained:
     teachers = runs.teachers(plan.network, split, plan.variant)
     if plan.learner == "mean":
         return _Trained(teachers, first)
-    student = runs.distilled(plan.network, split, plan.variant)
+    student = runs.distilled(plan.network, split, teachers, plan.variant)
     taught = _Trained(teachers)
     return _Trained((student,), first + taught.seconds, taught.slices)
 

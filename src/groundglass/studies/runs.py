@@ -14,10 +14,11 @@ from groundglass.datasets.index import IndexRow, PreparedScan, load_prepared, re
 from groundglass.errors import DatasetError, SettingsError
 from groundglass.networks.build import build_network
 from groundglass.studies.budget import Budget, StageBudget
+from groundglass.studies.mean_predictor import MeanPredictor
 from groundglass.studies.patient_parts import patient_parts
-from groundglass.studies.plan import TEACHERS, Variant, begun_suffix
+from groundglass.studies.plan import TEACHERS, RowPlan, Variant, begun_suffix
 from groundglass.studies.row import Protocol
-from groundglass.studies.run_result import MeanPredictor, RunResult
+from groundglass.studies.run_result import RunResult
 from groundglass.studies.run_settings import RunPlace, Split, context_settings, run_settings
 from groundglass.studies.tested_lungs import cleaned_lungs, on_all_slices
 from groundglass.training.checkpoint import RESULT_NAME, STATE_NAME, load_state
@@ -141,27 +142,46 @@ class StudyRuns:
         settings = context_settings(self._place(split), network, spend, start.folder)
         return self._train(settings, split, f"context-{network}-{_size(spend)}")
 
-    def box(self, network: str, split: Split, variant: Variant = PLAIN) -> RunResult:
-        """The second stage, shown the whole box from the first step; see `Budget.box_of`.
-
-        Raises: SettingsError where the budget has none.
-        """
-        return self._box(network, split, variant)
-
     def teachers(
         self, network: str, split: Split, variant: Variant = PLAIN
     ) -> tuple[RunResult, ...]:
-        """`TEACHERS` networks as `box`, each without another part of the training patients."""
-        parts = patient_parts(self.train_rows(split), TEACHERS)
+        """`TEACHERS` networks as `box`, each without another part of the training patients.
+
+        Raises: SettingsError as `box` and `teaching_parts`.
+        """
         return tuple(
-            self._box(network, split, variant, hold_out=part, which=f"-without-{number}")
-            for number, part in enumerate(parts)
+            self.box(network, split, variant, hold_out=part, which=f"-without-{number}")
+            for number, part in enumerate(self.teaching_parts(split))
         )
 
-    def distilled(self, network: str, split: Split, variant: Variant = PLAIN) -> RunResult:
-        """One network as `box` that learns from the reference and the mean of its teachers."""
-        teachers = self.teachers(network, split, variant)
-        folder = self._folder(split) / f"soft-of-{network}{variant.suffix}"
+    def teaching_parts(self, split: Split) -> tuple[tuple[str, ...], ...]:
+        """What each teacher is trained without; the validation patients are in no part.
+
+        Raises: SettingsError where there are fewer patients with lesions than parts.
+        """
+        validation = set(self._validation(split))
+        judges = {row.group for row in self.rows if row.scan_id in validation}
+        rows = [row for row in self.train_rows(split) if row.group not in judges]
+        sick = {row.group for row in rows if not row.is_healthy}
+        if len(sick) < TEACHERS:
+            raise SettingsError(
+                f"patients with lesions to train on in fold {split.fold}: {len(sick)}",
+                expected=f"{TEACHERS} or more for a mean of {TEACHERS} networks",
+                remedy="Leave those rows out with --rows, or add patients to the index",
+            )
+        return patient_parts(rows, TEACHERS)
+
+    def distilled(
+        self,
+        network: str,
+        split: Split,
+        teachers: Sequence[RunResult],
+        variant: Variant = PLAIN,
+    ) -> RunResult:
+        """One network as `box` that learns from the reference and the mean of `teachers`."""
+        spend = self._box_spend(network)
+        name = f"soft-of-{network}{variant.suffix}-{_size(spend)}"
+        folder = self._folder(split) / name
         rows = self.train_rows(split)
         missing = [row for row in rows if not (folder / f"{row.scan_id}.npz").exists()]
         if missing:
@@ -170,28 +190,32 @@ class StudyRuns:
                 self._tell(f"  mean of the teachers on {row.scan_id}")
                 chance = mean.probability(load_prepared(self.index, row))
                 save_map(folder, row.scan_id, np.rint(chance * 255).astype(np.uint8))
-        return self._box(network, split, variant, soft_targets=folder, which="-distilled")
+        return self.box(network, split, variant, soft_targets=folder, which="-distilled")
 
-    def _box(
+    def box(
         self,
         network: str,
         split: Split,
-        variant: Variant,
+        variant: Variant = PLAIN,
         *,
         hold_out: tuple[str, ...] = (),
         soft_targets: Path | None = None,
         which: str = "",
     ) -> RunResult:
-        spend = self.budget.box_of(network)
-        if spend is None:
-            raise SettingsError(f"budget {self.budget.name} trains no network on the whole box")
+        """The second stage, shown the whole box from the first step; see `Budget.box_of`.
+
+        `hold_out`: scans left out beside the fold's test side; `soft_targets`: a folder of maps to
+        learn from beside the reference; `which` tells such runs apart by name.
+        Raises: SettingsError where the budget has none.
+        """
+        spend = self._box_spend(network)
         settings = run_settings(
             "lesions",
             network,
             place=self._place(split),
             spend=spend,
             hold_out=hold_out,
-            validation=() if hold_out else self._validation(split),
+            validation=self._validation(split),
         )
         weights = variant.encoder_weights
         changes: dict[str, Any] = {
@@ -203,8 +227,17 @@ class StudyRuns:
             "encoder_weights": None if weights is None else str(weights),
             "soft_targets": None if soft_targets is None else str(soft_targets),
         }
-        name = f"box-{network}{which}{variant.suffix}-{_size(spend)}"
+        name = self._box_name(network, variant, which)
         return self._train(settings.model_copy(update=changes), split, name)
+
+    def _box_name(self, network: str, variant: Variant, which: str) -> str:
+        return f"box-{network}{which}{variant.suffix}-{_size(self._box_spend(network))}"
+
+    def _box_spend(self, network: str) -> StageBudget:
+        spend = self.budget.box_of(network)
+        if spend is None:
+            raise SettingsError(f"budget {self.budget.name} trains no network on the whole box")
+        return spend
 
     def direct(
         self,
@@ -235,14 +268,21 @@ class StudyRuns:
         name = f"direct-{which}{'-half' if half else ''}{begun_suffix(encoder_weights)}"
         return self._train(settings, split, name)
 
-    def check_encoder_weights(self, network: str, splits: Sequence[Split], file: Path) -> None:
-        """Read the file where a direct run is still to begin with it; then it is needed no more.
+    def check_encoder_weights(self, network: str, file: Path) -> None:
+        """Raises: SettingsError where it does not fit; MissingExtraError as `build_network`."""
+        build_network(network, base=self.budget.base, encoder_weights=file)
 
-        Raises: SettingsError where it does not fit; MissingExtraError as `build_network`.
-        """
-        name = f"direct-{network}{begun_suffix(file)}"
-        if not all((self._folder(split) / name / STATE_NAME).exists() for split in splits):
-            build_network(network, base=self.budget.base, encoder_weights=file)
+    def has_begun(self, plan: RowPlan, split: Split) -> bool:
+        """Whether all runs of a direct or box row have a checkpoint: their file is read no more."""
+        if plan.mode == "direct":
+            names = [f"direct-{plan.network}{plan.variant.suffix}"]
+        else:
+            taught = [f"-without-{number}" for number in range(TEACHERS)]
+            ends = {"one": [""], "mean": taught, "distilled": [*taught, "-distilled"]}
+            names = [
+                self._box_name(plan.network, plan.variant, which) for which in ends[plan.learner]
+            ]
+        return all((self._folder(split) / name / STATE_NAME).exists() for name in names)
 
     def training_lungs(self, split: Split) -> Path:
         """Lungs of every training scan, from a network that was trained on other patients.

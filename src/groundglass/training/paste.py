@@ -1,4 +1,4 @@
-"""Lesions of one scan in the lungs of another: few patients become many, and some severe ones."""
+"""Lesions of one slice in the lungs of another: few patients become many, and some severe ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FEWEST_PIXELS = 50
 
 @dataclass(frozen=True)
 class Donor:
-    """A slice to take lesions from, where the other slice shows the same part of a chest.
+    """A slice to take lesions from, warped to the other's size; of any height in the chest.
 
     Shape: (H, W) each; `image` uint8, `lungs` and `lesions` 0/1.
     """

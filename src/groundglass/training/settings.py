@@ -35,7 +35,7 @@ class Phase(_Frozen):
 class AugmentSettings(_Frozen):
     """How far training images may differ from the prepared ones. Shares are probabilities.
 
-    `paste`: share of the slices that lesions of other scans are pasted into, `opacity`: share that
+    `paste`: share of the slices that lesions of others are pasted into, `opacity`: share that
     made-up ones are veiled with; both for lesions alone, and made on the host alone.
     """
 
