@@ -24,7 +24,7 @@ from groundglass.studies.share_page import write_shares
 from groundglass.studies.table import Conditions, write_table
 from groundglass.training.loop import CURVE
 
-_WITH_FIGURES = ("chs-net", "context", "ta-segnet", "lite0-made")
+_WITH_FIGURES = ("chs-net", "context", "ta-segnet", "ta-segnet-made")
 """Rows of CHS-Net's Table 2 that pictures and calibration are made of; others are steps to them."""
 
 
