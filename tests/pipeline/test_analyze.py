@@ -151,10 +151,21 @@ class TestGrid:
 
 
 class TestRefusals:
+    def test_a_missing_lung_says_whose(
+        self, tmp_path: Path, rule_cascade: Cascade, no_lung: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def covers_little(*_: object) -> None:
+            raise NoLungError("Lung mask covers little", expected="more", remedy="Look at it")
+
+        monkeypatch.setattr(rule_cascade, "segment", covers_little)
+        message = f"{no_lung}: Lung mask covers little; expected more. Look at it."
+        with pytest.raises(NoLungError, match=f"^{re.escape(message)}$"):
+            analyze_scan(no_lung, tmp_path / "out", rule_cascade)
+
     def test_nothing_is_left_of_a_failure(
         self, tmp_path: Path, rule_cascade: Cascade, no_lung: Path
     ) -> None:
-        with pytest.raises(NoLungError, match=re.escape(str(no_lung))):
+        with pytest.raises(NoLungError, match=f"No lung found in {no_lung.stem!r}"):
             analyze_scan(no_lung, tmp_path / "out", rule_cascade)
         with pytest.raises(UnreadableError, match="does not exist"):
             analyze_scan(tmp_path / "nothing", tmp_path / "out", rule_cascade)

@@ -111,13 +111,13 @@ def analyze_scan(
             plan = plan_dicom(
                 options.dicom, volume, cascade, hides_time=options.deidentification is not None
             )
-        with _naming(path):
+        with _naming(path, volume.source.scan_id):
             segmentation = cascade.segment(volume, watch)
         with watch.stage("measure"):
             chance = _lesion_probability(segmentation, cascade)
             findings = measure(volume, segmentation.lungs, segmentation.lesions, probability=chance)
             findings = _with_notes(findings, segmentation, scan_id)
-        with _naming(path):
+        with _naming(path, volume.source.scan_id):
             classified = classify_scan(
                 classifier, volume, segmentation.lungs, findings=findings, watch=watch
             )
@@ -153,11 +153,13 @@ def analyze_scan(
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Have a missing lung say whose: what segments and classifies knows a volume, not its file."""
+def _naming(path: Path, scan_id: str) -> Iterator[None]:
+    """Have a missing lung say whose: most of what looks for lungs knows an array, not its file."""
     try:
         yield
     except NoLungError as error:
+        if repr(scan_id) in error.problem:
+            raise
         raise NoLungError(
             f"{path}: {error.problem}", expected=error.expected, remedy=error.remedy
         ) from error
