@@ -207,6 +207,9 @@ def test_a_page_of_some_rows_says_how_they_were_trained(runs: StudyRuns, tmp_pat
         in lines
     )
     assert "--rows ta-segnet-made,lite0-made" in page
+    # Two steps make a network that no temperature mends; the rest of the page is there.
+    assert any("made lesions: not calibrated: " in line for line in told)
+    assert (tmp_path / "shares-ta-segnet-made.md").exists()
     assert "a kind trains on equally many slices: lungs" in page
     assert "direct" not in next(line for line in lines if "equally many slices" in line)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from groundglass.errors import InputError
 from groundglass.studies.budget import Budget, StageBudget
 from groundglass.studies.calibrate import write_calibration
 from groundglass.studies.cases_figure import write_cases_figures
@@ -94,7 +95,7 @@ def run_and_write(request: StudyRequest, *, tell: Callable[[str], None]) -> list
         title = f"training loss, fold {folds[0]}"
         draw_curves(path, curves, title=title, is_phantom=conditions.is_phantom)
         written.append(path)
-    return written + _figures(request, runs, made, folds, rows)
+    return written + _figures(request, runs, made, folds, rows, tell)
 
 
 def _figures(
@@ -103,8 +104,13 @@ def _figures(
     made: Sequence[RowPlan],
     folds: Sequence[int],
     rows: Sequence[Row],
+    tell: Callable[[str], None],
 ) -> list[Path]:
-    """The figures of the study's paper that come with the table, and the involved share."""
+    """The figures of the study's paper that come with the table, and the involved share.
+
+    A row whose probabilities no temperature fits, as of a training far too short, has no
+    calibration; `tell` says so.
+    """
     which = (request.study.name, request.table)
     if which == ("chs-net", 2):
         shown = [
@@ -113,7 +119,11 @@ def _figures(
             if (plan.target, plan.protocol) == ("lesions", "patients") and plan.key in _WITH_FIGURES
         ]
         drawn = [write_cases_figures(runs, folds, request.out, plan) for plan in shown]
-        drawn += [write_calibration(runs, folds, request.out, plan) for plan in shown]
+        for plan in shown:
+            try:
+                drawn.append(write_calibration(runs, folds, request.out, plan))
+            except InputError as error:
+                tell(f"{plan.label}: not calibrated: {error}")
         keys = {plan.key for plan in shown}
         drawn += [
             write_shares(row, runs.rows, request.out, seed=request.seed)
