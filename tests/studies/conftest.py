@@ -45,6 +45,7 @@ def small() -> Budget:
         context=spend,
         box=spend,
         box_encoder=replace(spend, steps=3),
+        published=replace(spend, steps=4),
         description="for tests",
     )
 

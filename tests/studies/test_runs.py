@@ -9,8 +9,11 @@ import pytest
 
 from groundglass.datasets.folds import patient_folds
 from groundglass.datasets.index import load_prepared, read_index, save_prepared, write_index
+from groundglass.errors import SettingsError
 from groundglass.studies import runs as module
 from groundglass.studies.budget import Budget
+from groundglass.studies.plan_chs_net import plan_of
+from groundglass.studies.row_runs import lacking
 from groundglass.studies.runs import LUNGS_FOR_TRAINING, StudyRuns
 from groundglass.training.checkpoint import RESULT_NAME, load_state
 from groundglass.training.maps import load_map
@@ -31,11 +34,12 @@ def test_no_run_of_a_fold_sees_its_test_side(runs: StudyRuns) -> None:
         runs.lungs("bu", split),
         runs.lesions("bu", split, spend),
         runs.direct("bu", split),
+        runs.published("bu", split),
     ):
-        assert run.slices == 4
+        assert run.slices == (8 if run.settings.name.startswith("published") else 4)
     tested = {scan.row.scan_id for scan in runs.test_scans(split)}
     folders = [path.parent for path in (runs.folder / "patients-0").rglob(RESULT_NAME)]
-    assert len(folders) >= 5  # lungs, two halves, lesions, direct
+    assert len(folders) >= 6  # lungs, two halves, lesions, direct, published
     assert tested
     for folder in folders:
         assert not trained_on(folder) & tested, folder.name
@@ -59,6 +63,31 @@ def test_a_second_stage_is_trained_on_predicted_lungs(runs: StudyRuns) -> None:
     split = runs.split("patients", 0)
     run = runs.lesions("bu", split, runs.budget.lesions)
     assert run.settings.lungs == str(runs.training_lungs(split))
+
+
+def test_what_is_trained_as_published_sees_slices_with_lesions_hardly_changed(
+    runs: StudyRuns,
+) -> None:
+    run = runs.published("miniseg", runs.split("patients", 0))
+    settings, augment = run.settings, run.settings.augment
+    assert (settings.stage, settings.loss, settings.optimizer) == ("direct", "miniseg", "adam")
+    assert (settings.healthy_share, settings.lesion_free_share, settings.slice_power) == (0, 0, 1)
+    assert (augment.rotate_degrees, augment.gamma, augment.noise, augment.second_clahe) == (0,) * 4
+    assert (augment.flip_left_right, augment.scale) == (0.5, 0.06)
+    assert runs.budget.published is not None
+    assert run.slices == runs.budget.published.slices
+
+
+def test_a_budget_that_trains_nothing_as_published_says_so(
+    phantom_index: Path, tmp_path: Path, small: Budget
+) -> None:
+    plain = replace(small, published=None)
+    runs = StudyRuns(phantom_index, tmp_path, plain, threads=1, tell=lambda text: None)
+    with pytest.raises(SettingsError, match="budget small trains no network as published"):
+        runs.published("miniseg", runs.split("patients", 0))
+    plan = next(plan for plan in plan_of(3) if plan.key == "miniseg-published")
+    assert lacking(plan, plain) == "budget small trains no network as published"
+    assert lacking(plan, small) == ""
 
 
 def test_what_is_finished_is_not_trained_again(

@@ -11,13 +11,14 @@ from groundglass.losses.deep_supervision import SupervisedSides, halving_weights
 from groundglass.losses.inf_net import InfNetLoss
 from groundglass.losses.segmentation import SegmentationLoss
 from groundglass.losses.tversky import FocalTverskyLoss, TverskyLoss
+from groundglass.losses.weighted_cross_entropy import WeightedCrossEntropy
 
 _BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "bce-dice": lambda: SupervisedSides(SegmentationLoss(), halving_weights),
     "tversky": lambda: SupervisedSides(TverskyLoss(), halving_weights),
     "focal-tversky": lambda: SupervisedSides(FocalTverskyLoss(), halving_weights),
     "inf-net": InfNetLoss,
-    "miniseg": lambda: SupervisedSides(nn.BCEWithLogitsLoss(), miniseg_weights),
+    "miniseg": lambda: SupervisedSides(WeightedCrossEntropy(), miniseg_weights),
 }
 
 LOSSES = tuple(_BUILDERS)

@@ -56,8 +56,8 @@ class Budget:
     each scan, only every so-manieth slice is trained on. `validate_every`: steps between looks at
     the validation fold for early stopping, 0 for none. `context`, `box`, `box_encoder`: what rows
     get that are shown the box unmasked, after a training without it, from the first step, and from
-    the first step by a network whose encoder can begin with weights. `description` stands in every
-    page;
+    the first step by a network whose encoder can begin with weights. `published`: what rows get
+    that are trained as MiniSeg's authors trained it. `description` stands in every page;
     `direct_description`, where there is one, in those of studies that have no cascade.
     """
 
@@ -77,6 +77,7 @@ class Budget:
     context: StageBudget | None = None
     box: StageBudget | None = None
     box_encoder: StageBudget | None = None
+    published: StageBudget | None = None
     alone: Alone | None = None
     is_long: bool = False
     description: str = ""
@@ -125,6 +126,7 @@ BUDGETS = {
             context=StageBudget((32, 48), 6, 4),
             box=StageBudget((32, 48), 6, 4),
             box_encoder=StageBudget((32, 48), 6, 4),
+            published=StageBudget((32, 32), 12, 4),
             description="a check that everything runs: networks of a quarter of their width, a "
             "dozen steps; its figures mean nothing",
         ),
@@ -134,12 +136,13 @@ BUDGETS = {
             lung_half=None,
             lesions=StageBudget((96, 128), 75, 8),
             cascade_lesions=StageBudget((128, 160), 130, 8),
-            direct=StageBudget((112, 112), 75, 8),
+            direct=StageBudget((112, 112), 300, 8),
             folds=(0,),
             cascade_folds=(0, 1, 2, 3, 4),
             every=2,
             description="about an hour a table on two cores: small slices, every second one, "
-            "one to two passes over them, one of five folds (all five for Table 2), one seed",
+            "one to two passes over them, some five without a lung stage, one of five folds (all "
+            "five for Table 2), one seed",
             alone=Alone(StageBudget((112, 112), 400, 8), folds=(0,)),
             direct_description="about an hour a table on two cores: small slices, some three "
             "passes over them, one of five folds, one seed",
@@ -156,6 +159,7 @@ BUDGETS = {
             context=StageBudget((112, 144), 400, 8, lr=2e-3),
             box=StageBudget((80, 104), 900, 16, 2e-3, restart=200, restart_size=(112, 144)),
             box_encoder=StageBudget((144, 192), 300, 12, 1e-3),
+            published=StageBudget((256, 256), 2500, 16, 1e-3),
             is_long=True,
             description="CHS-Net's Table 2 in some fifteen minutes of one data center GPU: small "
             "slices first, some seventy passes over the slices, all folds, one seed; rows of ours "
@@ -175,6 +179,7 @@ BUDGETS = {
             validate_every=200,
             box=StageBudget((256, 256), 8000, 16, lr=2e-3),
             box_encoder=StageBudget((256, 256), 4000, 16, lr=1e-3),
+            published=StageBudget((512, 512), 15200, 5, lr=1e-3),
             description="what the paper did, as far as it says: 256x256, five folds, early "
             "stopping on the next fold's patients; for a GPU",
             direct_description="256x256, five folds, early stopping on the next fold's patients; "

@@ -11,11 +11,12 @@ from groundglass.catalog import network_entry
 from groundglass.errors import SettingsError
 from groundglass.studies.row import Protocol, Target
 
-Mode = Literal["hierarchical", "context", "box", "direct", "half", "semi"]
+Mode = Literal["hierarchical", "context", "box", "direct", "published", "half", "semi"]
 """hierarchical: lungs, then lesions inside them. context: the same, but the second stage is shown
 what lies around the lungs too, after a training without it. box: it is shown from the first step,
-under a budget of its own. direct: lesions from the whole slice. half: direct, with half of
-the training patients. semi: the same half, then pseudo labels on the other."""
+under a budget of its own. direct: lesions from the whole slice. published: direct, trained as
+MiniSeg's authors trained it, see `Budget.published`. half: direct, with half of the training
+patients. semi: the same half, then pseudo labels on the other."""
 
 
 Learner = Literal["one", "mean", "distilled"]

@@ -200,10 +200,16 @@ def _how_trained(plan: RowPlan) -> list[str]:
     return words
 
 
-_WITHOUT_LUNGS = ("direct", "half", "semi")
-_STAGE_OF = {"hierarchical": "lesions", "context": "lesions", "box": "box"} | dict.fromkeys(
-    _WITHOUT_LUNGS, "direct"
-)
+_WITHOUT_LUNGS = ("direct", "published", "half", "semi")
+_STAGE_OF = {
+    "hierarchical": "lesions",
+    "context": "lesions",
+    "box": "box",
+    "direct": "direct",
+    "published": "published",
+    "half": "direct",
+    "semi": "direct",
+}
 """By mode, the stage of the budget that a row's lesion network is trained under."""
 
 
@@ -223,6 +229,8 @@ def _spend(study: Study, budget: Budget, plans: Sequence[RowPlan]) -> str:
     for name in networks:
         if spend := budget.box_of(name):
             parts.append(f"{name} on the box unmasked {_sizes(spend)}")
+    if "published" in used and budget.published is not None:
+        parts.append(f"those trained as published {_sizes(budget.published)}")
     return f"Every network of a kind trains on equally many slices: {', '.join(parts)}."
 
 
@@ -250,6 +258,7 @@ def _curves(
         found = {p.name: p for p in sorted(folder.glob("lesions-*")) if p.name.endswith(end)}
     else:
         found = {p.name: p for p in sorted(folder.glob("direct-*"))}
+        found |= {p.name: p for p in sorted(folder.glob("published-*"))}
     return {name: path / CURVE for name, path in found.items() if (path / CURVE).exists()}
 
 

@@ -105,6 +105,8 @@ def lacking(plan: RowPlan, budget: Budget) -> str:
     """Why a row cannot be made here under a budget; "" where it can."""
     if plan.mode == "context" and budget.context is None:
         return f"budget {budget.name} trains no network with context"
+    if plan.mode == "published" and budget.published is None:
+        return f"budget {budget.name} trains no network as published"
     if plan.mode == "box" and budget.box_of(plan.network) is None:
         return f"budget {budget.name} trains no network on the whole box"
     if plan.begin == "weights" and plan.encoder_weights is None:
@@ -213,6 +215,8 @@ def _train(runs: StudyRuns, plan: RowPlan, split: Split) -> _Trained:
     if plan.mode == "direct":
         run = runs.direct(plan.network, split, loss=plan.loss, encoder_weights=plan.encoder_weights)
         return _Trained((run,))
+    if plan.mode == "published":
+        return _Trained((runs.published(plan.network, split),))
     half = runs.direct(plan.network, split, half=True)
     if plan.mode == "half":
         return _Trained((half,))

@@ -45,6 +45,24 @@ LONG_AUGMENT = AugmentSettings(
 )
 """Stronger: after a hundred passes a network knows every slice that is not changed."""
 
+_PUBLISHED_AUGMENT = AugmentSettings(
+    scale=0.06,
+    rotate_degrees=0,
+    shift=0.02,
+    flip_up_down=0,
+    gamma=0,
+    contrast=0,
+    brightness=0,
+    noise=0,
+    blur=0,
+    coarse=0,
+    second_clahe=0,
+    no_clahe_hu=0,
+    mask_errors=0,
+)
+"""As MiniSeg's authors: crops of up to a sixteenth, a flip. Theirs is front to back, as half of
+their patients lie so; here all lie alike, and the flip is left to right."""
+
 _PERFECT_LUNGS = {"mask_errors": 0.8}
 """For reference lungs, which in use are never seen."""
 
@@ -125,6 +143,50 @@ def run_settings(
         healthy_share=0.2 if stage == "lungs" else 0.12,
         slice_power=0.5 if stage == "lungs" else 0.3,
         every=budget.every,
+        seed=place.seed,
+        checkpoint_every=max(10, min(100, spend.steps // 4)),
+        threads=place.threads,
+        device=place.device,
+        mixed_precision="auto",
+        sampler="auto",
+        cuda_graph="auto",
+    )
+
+
+def published_settings(place: RunPlace, network: str, spend: StageBudget) -> TrainSettings:
+    """A run on whole slices as MiniSeg's authors trained it.
+
+    Source: their published training: slices that show lesions alone, each as likely as another,
+    hardly changed; Adam with decay 1e-4, 80 passes, the last weights.
+    Differs: the rate falls by a cosine, not by a power of 0.9; the weights are those of the last
+    hundred steps, averaged.
+    """
+    return TrainSettings(
+        name=f"published-{network}-{place.split.protocol}-{place.split.fold}",
+        stage="direct",
+        index=str(place.index),
+        folds=str(place.split.file),
+        fold=place.split.fold,
+        network=network,
+        base=place.budget.base,
+        loss=network_entry(network).loss,
+        phases=(
+            Phase(
+                size=spend.size,
+                steps=spend.steps,
+                batch=spend.batch,
+                lr=spend.lr,
+                lr_end=spend.lr / 100,
+                warmup=min(50, spend.steps // 4),
+            ),
+        ),
+        recipe={"stage": "direct", "network_size": spend.size},
+        augment=_PUBLISHED_AUGMENT,
+        optimizer="adam",
+        ema=0.99,
+        healthy_share=0.0,
+        lesion_free_share=0.0,
+        slice_power=1.0,
         seed=place.seed,
         checkpoint_every=max(10, min(100, spend.steps // 4)),
         threads=place.threads,

@@ -19,7 +19,13 @@ from groundglass.studies.patient_parts import patient_parts
 from groundglass.studies.plan import TEACHERS, RowPlan, Variant, begun_suffix
 from groundglass.studies.row import Protocol
 from groundglass.studies.run_result import RunResult
-from groundglass.studies.run_settings import RunPlace, Split, context_settings, run_settings
+from groundglass.studies.run_settings import (
+    RunPlace,
+    Split,
+    context_settings,
+    published_settings,
+    run_settings,
+)
 from groundglass.studies.tested_lungs import cleaned_lungs, on_all_slices
 from groundglass.training.checkpoint import RESULT_NAME, STATE_NAME, load_state
 from groundglass.training.loop import Progress, Trainer
@@ -267,6 +273,17 @@ class StudyRuns:
         which = f"{network}-{loss}" if loss else network
         name = f"direct-{which}{'-half' if half else ''}{begun_suffix(encoder_weights)}"
         return self._train(settings, split, name)
+
+    def published(self, network: str, split: Split) -> RunResult:
+        """Lesions from whole slices, trained as MiniSeg's authors did; see `Budget.published`.
+
+        Raises: SettingsError where the budget has none.
+        """
+        spend = self.budget.published
+        if spend is None:
+            raise SettingsError(f"budget {self.budget.name} trains no network as published")
+        settings = published_settings(self._place(split), network, spend)
+        return self._train(settings, split, f"published-{network}")
 
     def check_encoder_weights(self, network: str, file: Path) -> None:
         """Raises: SettingsError where it does not fit; MissingExtraError as `build_network`."""
