@@ -12,6 +12,7 @@ from scipy.special import expit
 from groundglass.errors import DatasetError, SettingsError
 from groundglass.networks.efficientnet_encoder import LITE0
 from groundglass.studies import row_runs
+from groundglass.studies.box_runs import BoxRuns
 from groundglass.studies.budget import Budget
 from groundglass.studies.calibrate import write_calibration
 from groundglass.studies.kept import keep_prediction, kept_predictions
@@ -71,7 +72,7 @@ def test_a_budget_without_context_leaves_those_rows_out(
     with pytest.raises(SettingsError, match="budget small trains no network with context"):
         runs.context("raiu-net", runs.split("patients", 0))
     with pytest.raises(SettingsError, match="budget small trains no network on the whole box"):
-        runs.box("ta-segnet", runs.split("patients", 0))
+        BoxRuns(runs).one("ta-segnet", runs.split("patients", 0))
 
 
 def test_context_goes_on_from_the_masked_network(runs: StudyRuns) -> None:
@@ -84,7 +85,7 @@ def test_context_goes_on_from_the_masked_network(runs: StudyRuns) -> None:
 
 
 def test_the_box_row_sees_it_unmasked_and_has_its_own_lungs(runs: StudyRuns) -> None:
-    run = runs.box("ta-segnet", runs.split("patients", 0))
+    run = BoxRuns(runs).one("ta-segnet", runs.split("patients", 0))
     assert not run.recipe.mask_outside
     assert (run.settings.start_from, run.settings.loss) == (None, "focal-tversky")
     assert lesion_plan("ta-segnet").lung_network == "raiu-net"
@@ -110,12 +111,12 @@ def test_a_mean_and_what_is_distilled_from_it(
 
     split = runs.split("patients", 0)
     variant = Variant(None, file, 0.5, 0.3)
-    teachers = runs.teachers("ta-segnet-lite0", split, variant)
+    teachers = BoxRuns(runs).teachers("ta-segnet-lite0", split, variant)
     left_out = [set(run.settings.hold_out) for run in teachers]
     training = {row.scan_id for row in runs.train_rows(split)}
     assert set.union(*left_out) == training
     assert sum(map(len, left_out)) == len(training)
-    learned = runs.distilled("ta-segnet-lite0", split, teachers, variant)
+    learned = BoxRuns(runs).distilled("ta-segnet-lite0", split, teachers, variant)
     assert learned.settings.soft_targets is not None
     assert learned.settings.encoder_weights == str(file)
     scan = runs.scan(runs.train_rows(split)[0])
@@ -140,19 +141,19 @@ def test_a_mean_of_patients_that_were_lost_is_predicted_again(
     told: list[str] = []
     runs = StudyRuns(phantom_index, tmp_path, small, threads=1, tell=told.append)
     with pytest.raises(SettingsError, match="train on in fold 0: 2; expected 3 or more for a mean"):
-        runs.teaching_parts(runs.split("patients", 0))
+        BoxRuns(runs).teaching_parts(runs.split("patients", 0))
     four = replace(small, fold_count=4)
     runs = StudyRuns(phantom_index, tmp_path / "four", four, threads=1, tell=told.append)
     split = runs.split("patients", 0)
-    teachers = runs.teachers("ta-segnet", split)
-    learned = runs.distilled("ta-segnet", split, teachers)
+    teachers = BoxRuns(runs).teachers("ta-segnet", split)
+    learned = BoxRuns(runs).distilled("ta-segnet", split, teachers)
     folder = Path(str(learned.settings.soft_targets))
     lost, *others = sorted(folder.glob("*.npz"))
     before = {path: path.stat().st_mtime_ns for path in others}
     lost.unlink()
     told.clear()
     shutil.rmtree(learned.folder)
-    again = runs.distilled("ta-segnet", split, runs.teachers("ta-segnet", split))
+    again = BoxRuns(runs).distilled("ta-segnet", split, BoxRuns(runs).teachers("ta-segnet", split))
     assert again.folder == learned.folder
     assert {path: path.stat().st_mtime_ns for path in others} == before
     assert [line for line in told if "teachers on" in line] == [
@@ -168,7 +169,7 @@ def test_teachers_never_see_who_decides_when_to_stop(
     runs = StudyRuns(phantom_index, tmp_path, budget, threads=1, tell=lambda text: None)
     split = runs.split("patients", 0)
     with pytest.raises(SettingsError, match="fold 0: 2; expected 3"):  # of four: test, validation
-        runs.teaching_parts(split)
+        BoxRuns(runs).teaching_parts(split)
 
 
 def test_rows_of_a_table_are_stored_apart(runs: StudyRuns) -> None:
@@ -231,7 +232,7 @@ def test_rows_that_begin_with_weights_need_some(runs: StudyRuns) -> None:
 def test_lesions_made_for_training_are_a_row_of_their_own(runs: StudyRuns) -> None:
     split = runs.split("patients", 0)
     variant = Variant(loss="tversky", paste=0.5, opacity=0.25)
-    run = runs.box("ta-segnet", split, variant)
+    run = BoxRuns(runs).one("ta-segnet", split, variant)
     augment = run.settings.augment
     assert (augment.paste, augment.opacity, run.settings.loss) == (0.5, 0.25, "tversky")
     assert run.folder.name == "box-ta-segnet-tversky-paste-0.5-opacity-0.25-32x32-2"

@@ -14,6 +14,7 @@ from groundglass.datasets.index import PreparedScan
 from groundglass.errors import SettingsError
 from groundglass.metrics.aggregate import CaseScore
 from groundglass.networks.build import build_network
+from groundglass.studies.box_runs import BoxRuns
 from groundglass.studies.budget import Budget
 from groundglass.studies.kept import keep_prediction
 from groundglass.studies.mean_predictor import MeanPredictor
@@ -87,12 +88,22 @@ def _check(runs: StudyRuns, wanted: Sequence[tuple[RowPlan, Sequence[Split]]]) -
             continue
         if plan.learner != "one":
             for split in splits:
-                runs.teaching_parts(split)
-        if plan.encoder_weights is None or all(runs.has_begun(plan, split) for split in splits):
+                BoxRuns(runs).teaching_parts(split)
+        if plan.encoder_weights is None or all(_has_begun(runs, plan, split) for split in splits):
             continue
         files[plan.network, plan.encoder_weights] = None
     for network, file in files:
         runs.check_encoder_weights(network, file)
+
+
+def _has_begun(runs: StudyRuns, plan: RowPlan, split: Split) -> bool:
+    """Whether no run of a row needs the weights that its encoder begins with any more."""
+    names = (
+        BoxRuns(runs).names(plan.network, plan.variant, plan.learner)
+        if plan.mode == "box"
+        else [f"direct-{plan.network}{plan.variant.suffix}"]
+    )
+    return runs.has_begun(split, names)
 
 
 def _is_stored(runs: StudyRuns, plan: RowPlan, splits: Sequence[Split]) -> bool:
@@ -224,13 +235,14 @@ def _train(runs: StudyRuns, plan: RowPlan, split: Split) -> _Trained:
 
 
 def _train_box(runs: StudyRuns, plan: RowPlan, split: Split) -> _Trained:
+    box = BoxRuns(runs)
     first = runs.lungs(plan.lung_network, split).seconds
     if plan.learner == "one":
-        return _Trained((runs.box(plan.network, split, plan.variant),), first)
-    teachers = runs.teachers(plan.network, split, plan.variant)
+        return _Trained((box.one(plan.network, split, plan.variant),), first)
+    teachers = box.teachers(plan.network, split, plan.variant)
     if plan.learner == "mean":
         return _Trained(teachers, first)
-    student = runs.distilled(plan.network, split, teachers, plan.variant)
+    student = box.distilled(plan.network, split, teachers, plan.variant)
     taught = _Trained(teachers)
     return _Trained((student,), first + taught.seconds, taught.slices)
 

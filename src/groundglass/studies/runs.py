@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,9 +13,8 @@ from groundglass.datasets.index import IndexRow, PreparedScan, load_prepared, re
 from groundglass.errors import DatasetError, SettingsError
 from groundglass.networks.build import build_network
 from groundglass.studies.budget import Budget, StageBudget
-from groundglass.studies.mean_predictor import MeanPredictor
 from groundglass.studies.patient_parts import patient_parts
-from groundglass.studies.plan import TEACHERS, RowPlan, Variant, begun_suffix
+from groundglass.studies.plan import begun_suffix
 from groundglass.studies.row import Protocol
 from groundglass.studies.run_result import RunResult
 from groundglass.studies.run_settings import (
@@ -37,9 +35,6 @@ log = logging.getLogger(__name__)
 
 LUNGS_FOR_TRAINING = "raiu-net"
 """Whose out-of-fold lungs every second stage is trained on, so that rows differ in one thing."""
-
-PLAIN = Variant()
-"""A network as its catalog entry says, from scratch."""
 
 Tell = Callable[[str], None]
 
@@ -66,7 +61,8 @@ class StudyRuns:
         self.folder = folder
         self.budget = budget
         self.seed = seed
-        self._device, self._threads, self._tell = device, threads, tell
+        self.tell = tell
+        self._device, self._threads = device, threads
         self._indexed = read_index(index)
         self.rows = [row for row in self._indexed if has_masks(row, "lesions")]
         if not any(not row.is_healthy for row in self.rows):
@@ -113,11 +109,11 @@ class StudyRuns:
         settings = run_settings(
             "lungs",
             network,
-            place=self._place(split),
+            place=self.place(split),
             spend=self.budget.lungs,
-            validation=self._validation(split),
+            validation=self.validation(split),
         )
-        return self._train(settings, split, f"lungs-{network}")
+        return self.train(settings, split, f"lungs-{network}")
 
     def lesions(
         self, network: str, split: Split, spend: StageBudget, *, loss: str | None = None
@@ -126,15 +122,15 @@ class StudyRuns:
         settings = run_settings(
             "lesions",
             network,
-            place=self._place(split),
+            place=self.place(split),
             spend=spend,
             lungs=None if self.budget.lung_half is None else self.training_lungs(split),
-            validation=self._validation(split),
+            validation=self.validation(split),
         )
         name = f"lesions-{network}"
         if loss is not None:
             settings, name = settings.model_copy(update={"loss": loss}), f"{name}-{loss}"
-        return self._train(settings, split, f"{name}-{_size(spend)}")
+        return self.train(settings, split, f"{name}-{size_word(spend)}")
 
     def context(self, network: str, split: Split) -> RunResult:
         """The second stage, trained on with the whole box shown; see `Budget.context`.
@@ -145,105 +141,8 @@ class StudyRuns:
         if spend is None:
             raise SettingsError(f"budget {self.budget.name} trains no network with context")
         start = self.lesions(network, split, self.budget.cascade_lesions)
-        settings = context_settings(self._place(split), network, spend, start.folder)
-        return self._train(settings, split, f"context-{network}-{_size(spend)}")
-
-    def teachers(
-        self, network: str, split: Split, variant: Variant = PLAIN
-    ) -> tuple[RunResult, ...]:
-        """`TEACHERS` networks as `box`, each without another part of the training patients.
-
-        Raises: SettingsError as `box` and `teaching_parts`.
-        """
-        return tuple(
-            self.box(network, split, variant, hold_out=part, which=f"-without-{number}")
-            for number, part in enumerate(self.teaching_parts(split))
-        )
-
-    def teaching_parts(self, split: Split) -> tuple[tuple[str, ...], ...]:
-        """What each teacher is trained without; the validation patients are in no part.
-
-        Raises: SettingsError where there are fewer patients with lesions than parts.
-        """
-        validation = set(self._validation(split))
-        judges = {row.group for row in self.rows if row.scan_id in validation}
-        rows = [row for row in self.train_rows(split) if row.group not in judges]
-        sick = {row.group for row in rows if not row.is_healthy}
-        if len(sick) < TEACHERS:
-            raise SettingsError(
-                f"patients with lesions to train on in fold {split.fold}: {len(sick)}",
-                expected=f"{TEACHERS} or more for a mean of {TEACHERS} networks",
-                remedy="Leave those rows out with --rows, or add patients to the index",
-            )
-        return patient_parts(rows, TEACHERS)
-
-    def distilled(
-        self,
-        network: str,
-        split: Split,
-        teachers: Sequence[RunResult],
-        variant: Variant = PLAIN,
-    ) -> RunResult:
-        """One network as `box` that learns from the reference and the mean of `teachers`."""
-        spend = self._box_spend(network)
-        name = f"soft-of-{network}{variant.suffix}-{_size(spend)}"
-        folder = self._folder(split) / name
-        rows = self.train_rows(split)
-        missing = [row for row in rows if not (folder / f"{row.scan_id}.npz").exists()]
-        if missing:
-            mean = MeanPredictor([run.predictor() for run in teachers])
-            for row in missing:
-                self._tell(f"  mean of the teachers on {row.scan_id}")
-                chance = mean.probability(load_prepared(self.index, row))
-                save_map(folder, row.scan_id, np.rint(chance * 255).astype(np.uint8))
-        return self.box(network, split, variant, soft_targets=folder, which="-distilled")
-
-    def box(
-        self,
-        network: str,
-        split: Split,
-        variant: Variant = PLAIN,
-        *,
-        hold_out: tuple[str, ...] = (),
-        soft_targets: Path | None = None,
-        which: str = "",
-    ) -> RunResult:
-        """The second stage, shown the whole box from the first step; see `Budget.box_of`.
-
-        `hold_out`: scans left out beside the fold's test side; `soft_targets`: a folder of maps to
-        learn from beside the reference; `which` tells such runs apart by name.
-        Raises: SettingsError where the budget has none.
-        """
-        spend = self._box_spend(network)
-        settings = run_settings(
-            "lesions",
-            network,
-            place=self._place(split),
-            spend=spend,
-            hold_out=hold_out,
-            validation=self._validation(split),
-        )
-        weights = variant.encoder_weights
-        changes: dict[str, Any] = {
-            "recipe": {**settings.recipe, "mask_outside": False},
-            "augment": settings.augment.model_copy(
-                update={"paste": variant.paste, "opacity": variant.opacity}
-            ),
-            "loss": variant.loss or settings.loss,
-            "encoder_weights": None if weights is None else str(weights),
-            "soft_targets": None if soft_targets is None else str(soft_targets),
-        }
-        name = self._box_name(network, variant, which)
-        return self._train(settings.model_copy(update=changes), split, name)
-
-    def _box_name(self, network: str, variant: Variant, which: str) -> str:
-        return f"box-{network}{which}{variant.suffix}-{_size(self._box_spend(network))}"
-
-    def _box_spend(self, network: str) -> StageBudget:
-        spend = self.budget.box_of(network)
-        if spend is None:
-            raise SettingsError(f"budget {self.budget.name} trains no network on the whole box")
-        return spend
+        settings = context_settings(self.place(split), network, spend, start.folder)
+        return self.train(settings, split, f"context-{network}-{size_word(spend)}")
 
     def direct(
         self,
@@ -261,10 +160,10 @@ class StudyRuns:
         settings = run_settings(
             "direct",
             network,
-            place=self._place(split),
+            place=self.place(split),
             spend=self.budget.direct,
             hold_out=self.halves(split)[1] if half else (),
-            validation=() if half else self._validation(split),
+            validation=() if half else self.validation(split),
         )
         if loss is not None:
             settings = settings.model_copy(update={"loss": loss})
@@ -272,7 +171,7 @@ class StudyRuns:
             settings = settings.model_copy(update={"encoder_weights": str(encoder_weights)})
         which = f"{network}-{loss}" if loss else network
         name = f"direct-{which}{'-half' if half else ''}{begun_suffix(encoder_weights)}"
-        return self._train(settings, split, name)
+        return self.train(settings, split, name)
 
     def published(self, network: str, split: Split) -> RunResult:
         """Lesions from whole slices, trained as MiniSeg's authors did; see `Budget.published`.
@@ -282,24 +181,12 @@ class StudyRuns:
         spend = self.budget.published
         if spend is None:
             raise SettingsError(f"budget {self.budget.name} trains no network as published")
-        settings = published_settings(self._place(split), network, spend)
-        return self._train(settings, split, f"published-{network}")
+        settings = published_settings(self.place(split), network, spend)
+        return self.train(settings, split, f"published-{network}")
 
     def check_encoder_weights(self, network: str, file: Path) -> None:
         """Raises: SettingsError where it does not fit; MissingExtraError as `build_network`."""
         build_network(network, base=self.budget.base, encoder_weights=file)
-
-    def has_begun(self, plan: RowPlan, split: Split) -> bool:
-        """Whether all runs of a direct or box row have a checkpoint: their file is read no more."""
-        if plan.mode == "direct":
-            names = [f"direct-{plan.network}{plan.variant.suffix}"]
-        else:
-            taught = [f"-without-{number}" for number in range(TEACHERS)]
-            ends = {"one": [""], "mean": taught, "distilled": [*taught, "-distilled"]}
-            names = [
-                self._box_name(plan.network, plan.variant, which) for which in ends[plan.learner]
-            ]
-        return all((self._folder(split) / name / STATE_NAME).exists() for name in names)
 
     def training_lungs(self, split: Split) -> Path:
         """Lungs of every training scan, from a network that was trained on other patients.
@@ -310,7 +197,7 @@ class StudyRuns:
         spend = self.budget.lung_half
         if spend is None:
             raise SettingsError(f"budget {self.budget.name} trains no out-of-fold lungs")
-        folder = self._folder(split) / "lungs-of-training"
+        folder = self.folder_of(split) / "lungs-of-training"
         halves = self.halves(split)
         for number, seen in enumerate(halves):
             others = halves[1 - number]
@@ -319,12 +206,12 @@ class StudyRuns:
             settings = run_settings(
                 "lungs",
                 LUNGS_FOR_TRAINING,
-                place=self._place(split),
+                place=self.place(split),
                 spend=spend,
                 hold_out=others,
             )
             log.debug("half %d sees %s", number, seen)
-            run = self._train(settings, split, f"lungs-half-{number}")
+            run = self.train(settings, split, f"lungs-half-{number}")
             self._predict_lungs(run, [r for r in self.rows if r.scan_id in others], folder)
         return folder
 
@@ -338,7 +225,7 @@ class StudyRuns:
 
         Shape: (D, S, S) uint8 0/1. Where the clean-up finds no lung, the network's own mask.
         """
-        folder = self._folder(split) / f"lungs-of-test-{network}"
+        folder = self.folder_of(split) / f"lungs-of-test-{network}"
         if not (folder / f"{scan.row.scan_id}.npz").exists():
             run = self.lungs(network, split)
             found = run.predictor().probability(scan) >= run.recipe.threshold
@@ -357,7 +244,7 @@ class StudyRuns:
                 found[missed] = scan.lungs[missed]
             save_map(folder, row.scan_id, found)
 
-    def _validation(self, split: Split) -> tuple[str, ...]:
+    def validation(self, split: Split) -> tuple[str, ...]:
         """The next fold's scans with lesions, where the budget stops early; else none."""
         if not self.budget.validate_every or split.protocol != "patients":
             return ()
@@ -367,10 +254,11 @@ class StudyRuns:
             row.scan_id for row in self.rows if row.scan_id in following.test and not row.is_healthy
         )
 
-    def _train(self, settings: TrainSettings, split: Split, name: str) -> RunResult:
-        folder = self._folder(split) / name
+    def train(self, settings: TrainSettings, split: Split, name: str) -> RunResult:
+        """The run called `name`, trained if it is not there yet, gone on with if it is not done."""
+        folder = self.folder_of(split) / name
         if not (folder / RESULT_NAME).exists():
-            self._tell(f"{split.protocol} fold {split.fold}: {name}")
+            self.tell(f"{split.protocol} fold {split.fold}: {name}")
             chosen = select_scans(settings)
             trainer = Trainer(chosen.train, settings, folder, validation=chosen.validation)
             del chosen
@@ -382,17 +270,24 @@ class StudyRuns:
 
     def _watch(self, progress: Progress) -> None:
         if progress.step % 50 == 0 or progress.step == progress.total:
-            self._tell(
+            self.tell(
                 f"  {progress.step}/{progress.total} loss {progress.loss:.3f} "
                 f"{progress.slices_per_second:.1f} slices/s"
             )
 
-    def _place(self, split: Split) -> RunPlace:
+    def has_begun(self, split: Split, names: Sequence[str]) -> bool:
+        """Whether all of these runs have a checkpoint: weights to begin with are read no more."""
+        return all((self.folder_of(split) / name / STATE_NAME).exists() for name in names)
+
+    def place(self, split: Split) -> RunPlace:
+        """What the settings of a run need to know of the study."""
         return RunPlace(self.index, split, self.budget, self._device, self._threads, self.seed)
 
-    def _folder(self, split: Split) -> Path:
+    def folder_of(self, split: Split) -> Path:
+        """Where the runs of a split are kept."""
         return self.folder / f"{split.protocol}-{split.fold}"
 
 
-def _size(spend: StageBudget) -> str:
+def size_word(spend: StageBudget) -> str:
+    """Its first size and steps, as names of runs have them."""
     return f"{spend.size[0]}x{spend.size[1]}-{spend.steps}"
