@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,30 +21,26 @@ from groundglass.studies.paper_chs_net import REFERENCES
 from groundglass.studies.row import PROTOCOLS, Row, read_row
 from markdown_table import table
 
+PUBLISHED = next(one for one in REFERENCES if one.key == "miniseg-maps")
+
 FEWEST_SLICES = 5
-"""One case has two slices with a few pixels: its Dice says nothing of either side."""
+"""Test slices of a case. One has two in all, with a few pixels: its Dice says nothing."""
 
 FEWEST_CASES = 3
-"""Of which a correlation can be had at all."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A row, and its cases' (published, own) Dice by case."""
+    """A row, how many slices its networks were trained on, and the Dice of each of its cases."""
 
     row: Row
-    dice: dict[str, tuple[float, float]]
+    train_slices: int
+    dice: dict[str, float]
 
     @property
     def mean_difference(self) -> float:
-        """Mean of the absolute differences."""
-        return float(np.mean([abs(published - own) for published, own in self.dice.values()]))
-
-    @property
-    def correlation(self) -> float:
-        """Pearson's."""
-        published, own = zip(*self.dice.values(), strict=True)
-        return float(np.corrcoef(published, own)[0, 1])
+        """Mean absolute difference to the published maps."""
+        return _difference({case: (PUBLISHED.cases[case], own) for case, own in self.dice.items()})
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--md", type=Path, help="Markdown to write")
     arguments = parser.parse_args(argv)
     try:
-        page = to_markdown(compare(arguments.work, fewest=max(FEWEST_CASES, arguments.cases)))
+        page = to_markdown(compare(arguments.work, fewest=arguments.cases))
     except GroundglassError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -70,7 +67,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def compare(work: Path, *, fewest: int = FEWEST_CASES) -> list[Compared]:
-    """Every stored row for lesions, its folds together. Raises: DatasetError where none fits."""
+    """Stored rows for lesions, their folds together, each on the cases that all of them have.
+
+    Raises: DatasetError where no row has `fewest` of the published cases, or they share none.
+    """
     names: dict[tuple[str, str], list[Path]] = {}
     for protocol in PROTOCOLS:
         for path in sorted(work.glob(f"{protocol}-*/rows/*.json")):
@@ -80,57 +80,63 @@ def compare(work: Path, *, fewest: int = FEWEST_CASES) -> list[Compared]:
         rows = [read_row(path) for path in paths]
         if rows[0].target != "lesions":
             continue
-        cases = [case for row in rows for fold in row.folds for case in fold.cases]
-        dice = _beside_published(cases)
+        dice = _published_cases(case for row in rows for fold in row.folds for case in fold.cases)
         if len(dice) >= fewest:
-            found.append(Compared(rows[0], dice))
-    if not found:
+            slices = round(sum(row.train_slices for row in rows) / len(rows))
+            found.append(Compared(rows[0], slices, dice))
+    common = set.intersection(*(set(one.dice) for one in found)) if found else set()
+    if not common:
         raise DatasetError(
-            f"{work} has no row for lesions of {fewest} or more of the published cases",
+            f"{work} has no rows for lesions that share any of {fewest} or more published cases",
             expected="the --work folder of a study",
             remedy="Run: groundglass study chs-net --table 2 --index INDEX",
         )
-    return sorted(found, key=lambda one: one.mean_difference)
+    shared = [replace(one, dice={case: one.dice[case] for case in sorted(common)}) for one in found]
+    return sorted(shared, key=lambda one: one.mean_difference)
 
 
-def _beside_published(cases: list[CaseScore]) -> dict[str, tuple[float, float]]:
-    reference = next(one for one in REFERENCES if one.key == "miniseg-maps")
-    out = {}
-    for case in cases:
-        published, own = reference.cases.get(case.case_id), case.total.dice
-        if published is not None and own is not None and len(case.slices) >= FEWEST_SLICES:
-            out[case.case_id] = (published, own)
-    return out
+def _published_cases(cases: Iterable[CaseScore]) -> dict[str, float]:
+    return {
+        case.case_id: case.total.dice
+        for case in cases
+        if case.case_id in PUBLISHED.cases
+        and case.total.dice is not None
+        and len(case.slices) >= FEWEST_SLICES
+    }
+
+
+def _difference(pairs: dict[str, tuple[float, float]]) -> float:
+    return float(np.mean([abs(one - other) for one, other in pairs.values()]))
 
 
 def to_markdown(found: list[Compared]) -> str:
     """The rows, those nearest to the published maps first."""
-    header = ["row", "test by", "cases", "mean absolute difference of Dice", "correlation"]
-    rows = [
-        [
-            one.row.label,
-            PROTOCOLS[one.row.protocol],
-            len(one.dice),
-            f"{one.mean_difference:.3f}",
-            f"{one.correlation:.2f}",
-        ]
-        for one in found
-    ]
-    named = sorted({case for one in found for case in one.dice})
-    each = [["MiniSeg's published maps", "", *(_published(found, case) for case in named)]]
-    for one in found:
-        own = [f"{one.dice[case][1]:.2f}" if case in one.dice else "–" for case in named]
-        each.append([one.row.label, PROTOCOLS[one.row.protocol], *own])
+    named = list(found[0].dice)
+    published = {case: PUBLISHED.cases[case] for case in named}
     short = [case.removeprefix("coronacases_").removeprefix("radiopaedia_") for case in named]
+    header = ["row", "test by", "training slices", "mean absolute difference", *short]
+    rows: list[list[object]] = [
+        ["MiniSeg's published maps", "", "", "", *_digits(published.values())],
+        [f"{PUBLISHED.dice} for every case", "", "", _flat(published), *[""] * len(named)],
+    ]
+    for one in found:
+        test_by, apart = PROTOCOLS[one.row.protocol], f"{one.mean_difference:.3f}"
+        slices = f"{one.train_slices:,}"
+        rows.append([one.row.label, test_by, slices, apart, *_digits(one.dice.values())])
     return (
         "# MiniSeg's published maps, case by case\n\n"
-        f"Lesions; cases of {FEWEST_SLICES} slices or more.\n\n{table(header, rows, left=2)}\n"
-        f"Dice of each case:\n\n{table(['row', 'test by', *short], each, left=2)}"
+        f"Dice of lesions on the {len(named)} cases that all rows have with {FEWEST_SLICES} or "
+        "more test slices. By patient all slices of a case are tested, by slice some third of "
+        "them; the published maps are of all.\n\n" + table(header, rows, left=2)
     )
 
 
-def _published(found: list[Compared], case: str) -> str:
-    return next(f"{one.dice[case][0]:.2f}" for one in found if case in one.dice)
+def _flat(published: dict[str, float]) -> str:
+    return f"{_difference({case: (own, PUBLISHED.dice) for case, own in published.items()}):.3f}"
+
+
+def _digits(values: Iterable[float]) -> list[str]:
+    return [f"{value:.2f}" for value in values]
 
 
 if __name__ == "__main__":

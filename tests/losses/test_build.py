@@ -9,6 +9,7 @@ from groundglass.catalog import NETWORKS
 from groundglass.errors import SettingsError
 from groundglass.losses.build import LOSSES, build_loss
 from groundglass.losses.deep_supervision import SupervisedSides, halving_weights, miniseg_weights
+from groundglass.losses.weighted_cross_entropy import WeightedCrossEntropy
 from groundglass.networks.side_outputs import SideOutputs
 
 
@@ -49,6 +50,14 @@ def test_a_side_counts_by_its_weight_and_the_edge_not_at_all() -> None:
     expected = entropy(a, target) + 0.4 * entropy(b, target)
     torch.testing.assert_close(loss(SideOutputs((a, b), edge), target), expected)
     torch.testing.assert_close(loss(a, target), entropy(a, target))
+
+
+def test_minisegs_loss_weighs_the_classes() -> None:
+    weighted = WeightedCrossEntropy()
+    target = (torch.rand(1, 1, 4, 4) > 0.5).float()
+    a, b = torch.randn(1, 1, 4, 4), torch.randn(1, 1, 4, 4)
+    expected = weighted(a, target) + 0.4 * weighted(b, target)
+    torch.testing.assert_close(build_loss("miniseg")(SideOutputs((a, b)), target), expected)
 
 
 def test_every_network_names_a_loss_there_is() -> None:

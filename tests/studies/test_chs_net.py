@@ -117,6 +117,9 @@ def test_a_mean_and_what_is_distilled_from_it(
     assert set.union(*left_out) == training
     assert sum(map(len, left_out)) == len(training)
     learned = BoxRuns(runs).distilled("ta-segnet-lite0", split, teachers, variant)
+    named = BoxRuns(runs).names("ta-segnet-lite0", variant, "distilled")
+    assert named == [run.folder.name for run in (*teachers, learned)]
+    assert runs.has_begun(split, named)
     assert learned.settings.soft_targets is not None
     assert learned.settings.encoder_weights == str(file)
     scan = runs.scan(runs.train_rows(split)[0])
@@ -219,8 +222,36 @@ def test_what_would_have_no_effect_is_refused() -> None:
     for changes in ({"paste": 0.5}, {"opacity": 0.5}, {"learner": "mean"}):
         with pytest.raises(SettingsError, match="expected mode 'box' with any of these"):
             replace(lesion_plan("context"), **changes)
+    with pytest.raises(SettingsError, match="mode 'context' has loss 'tversky'; expected mode 'h"):
+        replace(lesion_plan("context"), loss="tversky")
     with pytest.raises(SettingsError, match="has encoder weights; expected mode 'direct' or 'box'"):
         replace(lesion_plan("chs-net"), encoder_weights=Path("b0.pth"))
+
+
+def test_a_row_trained_as_published_says_how_and_shows_its_curve(
+    runs: StudyRuns, tmp_path: Path
+) -> None:
+    request = StudyRequest(
+        study=find_study("chs-net"),
+        table=3,
+        budget=runs.budget,
+        index=runs.index,
+        work=runs.folder,
+        out=tmp_path,
+        folds=(0,),
+        device="cpu",
+        threads=1,
+        seed=0,
+        keys=("miniseg-published",),
+    )
+    written = run_and_write(request, tell=lambda text: None)
+    assert tmp_path / "table-3-curves.png" in written
+    page = (tmp_path / "table-3.md").read_text(encoding="utf-8")
+    assert "authors' training: much as its authors trained it: only slices with lesions" in page
+    assert "equally many slices: much as published 8 slices at 32x32." in page
+    (row,) = run_table(runs, 3, folds=(0,), keys=("miniseg-published",))
+    assert (row.key, row.train_slices) == ("miniseg-published", 8)
+    assert "anywhere in the slices" in row.note
 
 
 def test_rows_that_begin_with_weights_need_some(runs: StudyRuns) -> None:

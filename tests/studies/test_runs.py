@@ -74,8 +74,19 @@ def test_what_is_trained_as_published_sees_slices_with_lesions_hardly_changed(
     assert (settings.healthy_share, settings.lesion_free_share, settings.slice_power) == (0, 0, 1)
     assert (augment.rotate_degrees, augment.gamma, augment.noise, augment.second_clahe) == (0,) * 4
     assert (augment.flip_left_right, augment.scale) == (0.5, 0.06)
+    assert (settings.weight_decay, settings.ema, len(settings.phases)) == (1e-4, 0.99, 1)
     assert runs.budget.published is not None
     assert run.slices == runs.budget.published.slices
+
+
+def test_what_is_trained_as_published_has_one_stretch(
+    phantom_index: Path, tmp_path: Path, small: Budget
+) -> None:
+    assert small.published is not None
+    two = replace(small, published=replace(small.published, restart=2))
+    runs = StudyRuns(phantom_index, tmp_path, two, threads=1, tell=lambda text: None)
+    with pytest.raises(SettingsError, match="miniseg trained as published has a second stretch"):
+        runs.published("miniseg", runs.split("patients", 0))
 
 
 def test_a_budget_that_trains_nothing_as_published_says_so(

@@ -18,10 +18,10 @@ class WeightedCrossEntropy(nn.Module):
     """Mean of the pixels' cross entropy, each weighted by 1 / ln(1.10 + share) of its class.
 
     Without weights a network soon calls every pixel background: lesions cover 1.5 % of them.
-    The weights are scaled to a mean of 1 at that share, and not by each batch's own: batches of
-    several processes then add up to the one of one process.
-    Source: MiniSeg's published training weighs the classes and does not say how; the form is
-    ENet's (Paszke et al. 2016, section 5.2: 1.02) with the offset of ESPNet's published training.
+    Source: MiniSeg's published training; the form is ENet's (Paszke et al. 2016, section 5.2).
+    Differs: one share for all folds, not each one's own; the weights are scaled to a mean of 1 at
+    that share, not by each batch's own, so that batches of several processes add up to the one
+    of one process.
     Shape: logits and target (N, 1, H, W), target 0 to 1 -> scalar.
     """
 

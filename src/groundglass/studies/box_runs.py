@@ -23,7 +23,7 @@ PLAIN = Variant()
 
 
 class BoxRuns:
-    """Runs of `runs` under `Budget.box_of`; trained and kept as those are."""
+    """Such runs of one study, under `Budget.box_of`; trained and kept as its other ones."""
 
     def __init__(self, runs: StudyRuns) -> None:
         self._runs = runs
@@ -101,7 +101,11 @@ class BoxRuns:
         teachers: Sequence[RunResult],
         variant: Variant = PLAIN,
     ) -> RunResult:
-        """One network as `one` that learns from the reference and the mean of `teachers`."""
+        """One network as `one` that learns from the reference and the mean of `teachers`.
+
+        The mean's probabilities of each training scan are kept as uint8, 0 to 255; those that are
+        there are used. Raises: SettingsError as `one`.
+        """
         size = size_word(self._spend(network))
         folder = self._runs.folder_of(split) / f"soft-of-{network}{variant.suffix}-{size}"
         rows = self._runs.train_rows(split)
@@ -115,7 +119,7 @@ class BoxRuns:
         return self.one(network, split, variant, soft_targets=folder, which=_DISTILLED)
 
     def names(self, network: str, variant: Variant, learner: Learner) -> list[str]:
-        """The runs that a row takes."""
+        """The names of the runs that a row takes. Raises: SettingsError as `one`."""
         taught = [_without(number) for number in range(TEACHERS)]
         ends = {"one": [""], "mean": taught, "distilled": [*taught, _DISTILLED]}
         return [self._name(network, variant, which) for which in ends[learner]]

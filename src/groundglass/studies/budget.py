@@ -57,8 +57,8 @@ class Budget:
     the validation fold for early stopping, 0 for none. `context`, `box`, `box_encoder`: what rows
     get that are shown the box unmasked, after a training without it, from the first step, and from
     the first step by a network whose encoder can begin with weights. `published`: what rows get
-    that are trained as MiniSeg's authors trained it. `description` stands in every page;
-    `direct_description`, where there is one, in those of studies that have no cascade.
+    that are trained much as MiniSeg's authors did, in one stretch. `description` stands in every
+    page; `direct_description`, where there is one, in those of studies that have no cascade.
     """
 
     name: str

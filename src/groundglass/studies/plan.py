@@ -14,9 +14,9 @@ from groundglass.studies.row import Protocol, Target
 Mode = Literal["hierarchical", "context", "box", "direct", "published", "half", "semi"]
 """hierarchical: lungs, then lesions inside them. context: the same, but the second stage is shown
 what lies around the lungs too, after a training without it. box: it is shown from the first step,
-under a budget of its own. direct: lesions from the whole slice. published: direct, trained as
-MiniSeg's authors trained it, see `Budget.published`. half: direct, with half of the training
-patients. semi: the same half, then pseudo labels on the other."""
+under a budget of its own. direct: lesions from the whole slice. published: direct, trained much
+as MiniSeg's authors did, see `run_settings.published_settings`. half: direct, with half of the
+training patients. semi: the same half, then pseudo labels on the other."""
 
 
 Learner = Literal["one", "mean", "distilled"]
@@ -89,6 +89,11 @@ class RowPlan:
                 f"row {self.key!r} of mode {self.mode!r} has learner {self.learner!r}, paste "
                 f"{self.paste:g}, opacity {self.opacity:g}",
                 expected="mode 'box' with any of these",
+            )
+        if self.loss is not None and self.mode not in ("hierarchical", "direct", "box"):
+            raise SettingsError(
+                f"row {self.key!r} of mode {self.mode!r} has loss {self.loss!r}",
+                expected="mode 'hierarchical', 'direct' or 'box'",
             )
         if self.encoder_weights is not None and self.mode not in ("direct", "box"):
             raise SettingsError(

@@ -75,7 +75,9 @@ PLANS: dict[int, tuple[RowPlan, ...]] = {
     ),
     3: (
         RowPlan("miniseg", "MiniSeg", "miniseg", "direct"),
-        RowPlan("miniseg-published", "MiniSeg, trained as its authors did", "miniseg", "published"),
+        RowPlan(
+            "miniseg-published", "MiniSeg, close to its authors' training", "miniseg", "published"
+        ),
         RowPlan("attention-unet-ftl", "Zhou et al.", "attention-unet-ftl", "direct"),
         RowPlan("inf-net", "Inf-Net", "inf-net", "direct"),
         RowPlan("inf-net-half", "Inf-Net, half of the patients", "inf-net", "half"),

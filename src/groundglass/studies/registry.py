@@ -13,8 +13,8 @@ from groundglass.studies.papers import find_paper
 from groundglass.studies.plan import RowPlan, begun_from, listed, rows_called, rows_planned
 
 _LESION_FREE = (
-    "Lesion-free scans train, and are in no test figure; what was called on them is noted at the "
-    "rows."
+    "Lesion-free scans train where nothing else is said, and are in no test figure; what was "
+    "called on them is noted at the rows."
 )
 
 

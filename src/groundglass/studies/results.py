@@ -182,6 +182,11 @@ def _conditions(
 def _how_trained(plan: RowPlan) -> list[str]:
     """What sets a row's training apart from that of other rows of its kind."""
     words = []
+    if plan.mode == "published":
+        words.append(
+            "much as its authors trained it: only slices with lesions and no lesion-free scan, "
+            "whole, hardly changed, all at one size; Adam"
+        )
     if plan.encoder_weights:
         words.append(f"its encoder began with the weights {plan.encoder_weights.name}")
     if plan.paste:
@@ -230,7 +235,7 @@ def _spend(study: Study, budget: Budget, plans: Sequence[RowPlan]) -> str:
         if spend := budget.box_of(name):
             parts.append(f"{name} on the box unmasked {_sizes(spend)}")
     if "published" in used and budget.published is not None:
-        parts.append(f"those trained as published {_sizes(budget.published)}")
+        parts.append(f"much as published {_sizes(budget.published)}")
     return f"Every network of a kind trains on equally many slices: {', '.join(parts)}."
 
 
@@ -258,7 +263,8 @@ def _curves(
         found = {p.name: p for p in sorted(folder.glob("lesions-*")) if p.name.endswith(end)}
     else:
         found = {p.name: p for p in sorted(folder.glob("direct-*"))}
-        found |= {p.name: p for p in sorted(folder.glob("published-*"))}
+        names = [f"published-{plan.network}" for plan in made if plan.mode == "published"]
+        found |= {name: folder / name for name in names}
     return {name: path / CURVE for name, path in found.items() if (path / CURVE).exists()}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from groundglass.catalog import network_entry
+from groundglass.errors import SettingsError
 from groundglass.studies.budget import Budget, StageBudget
 from groundglass.studies.row import Protocol
 from groundglass.training.settings import AugmentSettings, EarlyStopping, Phase, TrainSettings
@@ -60,8 +61,9 @@ _PUBLISHED_AUGMENT = AugmentSettings(
     no_clahe_hu=0,
     mask_errors=0,
 )
-"""As MiniSeg's authors: crops of up to a sixteenth, a flip. Theirs is front to back, as half of
-their patients lie so; here all lie alike, and the flip is left to right."""
+"""Much as MiniSeg's authors change them: up to a sixteenth larger (here smaller too, and shifted),
+and a flip. Theirs is front to back, as patients of the published files lie either way; here all
+lie alike, and the flip is left to right."""
 
 _PERFECT_LUNGS = {"mask_errors": 0.8}
 """For reference lungs, which in use are never seen."""
@@ -154,13 +156,21 @@ def run_settings(
 
 
 def published_settings(place: RunPlace, network: str, spend: StageBudget) -> TrainSettings:
-    """A run on whole slices as MiniSeg's authors trained it.
+    """A run on whole slices, much as MiniSeg's authors trained it.
 
-    Source: their published training: slices that show lesions alone, each as likely as another,
-    hardly changed; Adam with decay 1e-4, 80 passes, the last weights.
-    Differs: the rate falls by a cosine, not by a power of 0.9; the weights are those of the last
-    hundred steps, averaged.
+    Source: their published training: only slices that show lesions, each as likely as another,
+    hardly changed; Adam at 1e-3 with decay 1e-4, the last weights.
+    Differs: the rate falls by a cosine, not by a power of 0.9; weights are averaged over some
+    hundred steps; one size, where one of their two scripts takes each slice at four (0.75 to 1.5
+    times); length and size as the budget says (theirs: 80 epochs at 512 x 512, batches of 5).
+    `spend`: a budget of one stretch.
+    Raises: SettingsError where it has a second one.
     """
+    if spend.restart or spend.restart_size:
+        raise SettingsError(
+            f"the budget of {network} trained as published has a second stretch",
+            expected="one stretch",
+        )
     return TrainSettings(
         name=f"published-{network}-{place.split.protocol}-{place.split.fold}",
         stage="direct",
@@ -183,6 +193,7 @@ def published_settings(place: RunPlace, network: str, spend: StageBudget) -> Tra
         recipe={"stage": "direct", "network_size": spend.size},
         augment=_PUBLISHED_AUGMENT,
         optimizer="adam",
+        weight_decay=1e-4,
         ema=0.99,
         healthy_share=0.0,
         lesion_free_share=0.0,

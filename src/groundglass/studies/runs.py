@@ -174,9 +174,9 @@ class StudyRuns:
         return self.train(settings, split, name)
 
     def published(self, network: str, split: Split) -> RunResult:
-        """Lesions from whole slices, trained as MiniSeg's authors did; see `Budget.published`.
+        """Lesions from whole slices, trained much as MiniSeg's authors did.
 
-        Raises: SettingsError where the budget has none.
+        Raises: SettingsError where the budget has nothing for it.
         """
         spend = self.budget.published
         if spend is None:
@@ -232,18 +232,6 @@ class StudyRuns:
             save_map(folder, scan.row.scan_id, on_all_slices(scan, cleaned_lungs(found)))
         return load_map(folder, scan)
 
-    def _predict_lungs(self, run: RunResult, rows: Sequence[IndexRow], folder: Path) -> None:
-        predictor = run.predictor()
-        for row in rows:
-            scan = load_prepared(self.index, row)
-            found = (predictor.probability(scan) >= run.recipe.threshold).astype(np.uint8)
-            missed = scan.lungs.any(axis=(1, 2)) & ~found.any(axis=(1, 2))
-            if missed.any():
-                # The second stage could not learn from a slice without any lung.
-                log.warning("%s: no lung in %d slices; reference", row.scan_id, missed.sum())
-                found[missed] = scan.lungs[missed]
-            save_map(folder, row.scan_id, found)
-
     def validation(self, split: Split) -> tuple[str, ...]:
         """The next fold's scans with lesions, where the budget stops early; else none."""
         if not self.budget.validate_every or split.protocol != "patients":
@@ -255,7 +243,10 @@ class StudyRuns:
         )
 
     def train(self, settings: TrainSettings, split: Split, name: str) -> RunResult:
-        """The run called `name`, trained if it is not there yet, gone on with if it is not done."""
+        """The run called `name`, trained if it is not there yet, gone on with if it is not done.
+
+        Raises: DatasetError, SettingsError and WeightsError as `Trainer` and the data.
+        """
         folder = self.folder_of(split) / name
         if not (folder / RESULT_NAME).exists():
             self.tell(f"{split.protocol} fold {split.fold}: {name}")
@@ -268,13 +259,6 @@ class StudyRuns:
         device = str(stored.settings.get("device", ""))
         return RunResult(folder, settings, stored.seconds, slices, device)
 
-    def _watch(self, progress: Progress) -> None:
-        if progress.step % 50 == 0 or progress.step == progress.total:
-            self.tell(
-                f"  {progress.step}/{progress.total} loss {progress.loss:.3f} "
-                f"{progress.slices_per_second:.1f} slices/s"
-            )
-
     def has_begun(self, split: Split, names: Sequence[str]) -> bool:
         """Whether all of these runs have a checkpoint: weights to begin with are read no more."""
         return all((self.folder_of(split) / name / STATE_NAME).exists() for name in names)
@@ -286,6 +270,25 @@ class StudyRuns:
     def folder_of(self, split: Split) -> Path:
         """Where the runs of a split are kept."""
         return self.folder / f"{split.protocol}-{split.fold}"
+
+    def _predict_lungs(self, run: RunResult, rows: Sequence[IndexRow], folder: Path) -> None:
+        predictor = run.predictor()
+        for row in rows:
+            scan = load_prepared(self.index, row)
+            found = (predictor.probability(scan) >= run.recipe.threshold).astype(np.uint8)
+            missed = scan.lungs.any(axis=(1, 2)) & ~found.any(axis=(1, 2))
+            if missed.any():
+                # The second stage could not learn from a slice without any lung.
+                log.warning("%s: no lung in %d slices; reference", row.scan_id, missed.sum())
+                found[missed] = scan.lungs[missed]
+            save_map(folder, row.scan_id, found)
+
+    def _watch(self, progress: Progress) -> None:
+        if progress.step % 50 == 0 or progress.step == progress.total:
+            self.tell(
+                f"  {progress.step}/{progress.total} loss {progress.loss:.3f} "
+                f"{progress.slices_per_second:.1f} slices/s"
+            )
 
 
 def size_word(spend: StageBudget) -> str:
