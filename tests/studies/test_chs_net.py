@@ -184,21 +184,26 @@ def test_rows_of_a_table_are_stored_apart(runs: StudyRuns) -> None:
         assert len({row_path(runs, plan, split) for plan in plans}) == len(plans)
 
 
-def test_a_page_of_some_rows_says_how_they_were_trained(runs: StudyRuns, tmp_path: Path) -> None:
-    request = StudyRequest(
+def asked(runs: StudyRuns, out: Path, table: int, *keys: str) -> StudyRequest:
+    """A page of some rows of the study's table, fold 0, both protocols."""
+    return StudyRequest(
         study=find_study("chs-net"),
-        table=2,
+        table=table,
         budget=runs.budget,
         index=runs.index,
         work=runs.folder,
-        out=tmp_path,
+        out=out,
         folds=(0,),
         device="cpu",
         threads=1,
         seed=0,
         protocols=("patients", "slices"),
-        keys=("ta-segnet-made", "lite0-made"),
+        keys=keys,
     )
+
+
+def test_a_page_of_some_rows_says_how_they_were_trained(runs: StudyRuns, tmp_path: Path) -> None:
+    request = asked(runs, tmp_path, 2, "ta-segnet-made", "lite0-made")
     told: list[str] = []
     run_and_write(request, tell=told.append)
     page = (tmp_path / "table-2.md").read_text(encoding="utf-8")
@@ -231,19 +236,7 @@ def test_what_would_have_no_effect_is_refused() -> None:
 def test_a_row_trained_as_published_says_how_and_shows_its_curve(
     runs: StudyRuns, tmp_path: Path
 ) -> None:
-    request = StudyRequest(
-        study=find_study("chs-net"),
-        table=3,
-        budget=runs.budget,
-        index=runs.index,
-        work=runs.folder,
-        out=tmp_path,
-        folds=(0,),
-        device="cpu",
-        threads=1,
-        seed=0,
-        keys=("miniseg-published",),
-    )
+    request = asked(runs, tmp_path, 3, "miniseg-published")
     written = run_and_write(request, tell=lambda text: None)
     assert tmp_path / "table-3-curves.png" in written
     page = (tmp_path / "table-3.md").read_text(encoding="utf-8")

@@ -171,40 +171,21 @@ def published_settings(place: RunPlace, network: str, spend: StageBudget) -> Tra
             f"the budget of {network} trained as published has a second stretch",
             expected="one stretch",
         )
-    return TrainSettings(
-        name=f"published-{network}-{place.split.protocol}-{place.split.fold}",
-        stage="direct",
-        index=str(place.index),
-        folds=str(place.split.file),
-        fold=place.split.fold,
-        network=network,
-        base=place.budget.base,
-        loss=network_entry(network).loss,
-        phases=(
-            Phase(
-                size=spend.size,
-                steps=spend.steps,
-                batch=spend.batch,
-                lr=spend.lr,
-                lr_end=spend.lr / 100,
-                warmup=min(50, spend.steps // 4),
-            ),
-        ),
-        recipe={"stage": "direct", "network_size": spend.size},
-        augment=_PUBLISHED_AUGMENT,
-        optimizer="adam",
-        weight_decay=1e-4,
-        ema=0.99,
-        healthy_share=0.0,
-        lesion_free_share=0.0,
-        slice_power=1.0,
-        seed=place.seed,
-        checkpoint_every=max(10, min(100, spend.steps // 4)),
-        threads=place.threads,
-        device=place.device,
-        mixed_precision="auto",
-        sampler="auto",
-        cuda_graph="auto",
+    settings = run_settings("direct", network, place=place, spend=spend)
+    (phase,) = settings.phases
+    return settings.model_copy(
+        update={
+            "name": f"published-{network}-{place.split.protocol}-{place.split.fold}",
+            "phases": (phase.model_copy(update={"warmup": min(50, spend.steps // 4)}),),
+            "augment": _PUBLISHED_AUGMENT,
+            "optimizer": "adam",
+            "weight_decay": 1e-4,
+            "ema": 0.99,
+            "healthy_share": 0.0,
+            "lesion_free_share": 0.0,
+            "slice_power": 1.0,
+            "every": 1,
+        }
     )
 
 
